@@ -1,0 +1,4 @@
+"""Owns staff, roles, API clients, the audit trail and shop settings.
+
+May import core. Its services write its tables.
+"""

@@ -1,0 +1,1 @@
+"""Foundation without tables: base model, errors, clock, pagination. May import nothing of ours."""
