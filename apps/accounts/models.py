@@ -22,7 +22,9 @@ class ApiClient(TimestampedModel):
     """A program that calls the REST API with a scoped key, of which only the hash is kept."""
 
     name = models.CharField(_("name"), max_length=80, unique=True)
-    prefix = models.CharField(max_length=12, unique=True, help_text=_("First characters of the key, to recognise it."))
+    prefix = models.CharField(
+        max_length=12, unique=True, help_text=_("First characters of the key, to recognise it.")
+    )
     key_hash = models.CharField(max_length=64, unique=True, help_text=_("SHA-256 of the key."))
     scopes = ArrayField(models.CharField(max_length=20), default=list)
     requests_per_minute = models.PositiveIntegerField(_("requests per minute"), default=60_000)

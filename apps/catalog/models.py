@@ -13,7 +13,9 @@ class Category(models.Model):
     path = models.CharField(max_length=400, unique=True)
     name = models.CharField(max_length=120)
     names = models.JSONField(default=dict, blank=True, help_text=_("Name by language code."))
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.CASCADE, related_name="children"
+    )
     depth = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -31,7 +33,9 @@ class Product(TimestampedModel):
     title = models.CharField(max_length=300)
     description = models.TextField(blank=True, default="")
     language = models.CharField(max_length=10, default="en")
-    category = models.ForeignKey(Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="products")
+    category = models.ForeignKey(
+        Category, null=True, blank=True, on_delete=models.SET_NULL, related_name="products"
+    )
     brand = models.CharField(max_length=120, blank=True, default="", db_index=True)
     price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
@@ -45,7 +49,8 @@ class Product(TimestampedModel):
     first_seen_at = models.DateTimeField(db_index=True)
     source = models.CharField(max_length=60, blank=True, default="")
     placeholder = models.BooleanField(
-        default=False, help_text=_("Made by an event that named an unknown sku; the feed has not described it yet.")
+        default=False,
+        help_text=_("Made by an event that named an unknown sku; the feed has not described it yet."),
     )
 
     class Meta:

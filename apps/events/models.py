@@ -20,7 +20,9 @@ class Shopper(models.Model):
     language = models.CharField(max_length=10, blank=True, default="")
     first_seen_at = models.DateTimeField(db_default=Now())
     last_seen_at = models.DateTimeField(db_default=Now(), db_index=True)
-    merged_into = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    merged_into = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     class Meta:
         ordering = ("external_id",)
@@ -51,7 +53,9 @@ class EventKind(TimestampedModel):
     code = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=80)
     role = models.CharField(max_length=12, choices=EventRole, default=EventRole.OTHER)
-    weight = models.FloatField(default=0.0, help_text=_("Training weight; negative means dislike, 0 means not used."))
+    weight = models.FloatField(
+        default=0.0, help_text=_("Training weight; negative means dislike, 0 means not used.")
+    )
     built_in = models.BooleanField(default=False)
     active = models.BooleanField(default=True)
 
@@ -89,7 +93,9 @@ class Interaction(models.Model):
             models.Index(fields=["occurred_at"], name="interaction_time"),
             models.Index(fields=["shopper_id", "occurred_at"], name="interaction_shopper"),
             models.Index(
-                fields=["request_id"], name="interaction_request", condition=models.Q(request_id__isnull=False)
+                fields=["request_id"],
+                name="interaction_request",
+                condition=models.Q(request_id__isnull=False),
             ),
         ]
 
@@ -117,8 +123,12 @@ class Exposure(models.Model):
     shopper_id = models.BigIntegerField(null=True)
     session = models.CharField(max_length=64, default="")
     product_ids = ArrayField(models.BigIntegerField())
-    sources = ArrayField(models.CharField(max_length=40), help_text=_("The source that gave each item the most."))
-    propensities = ArrayField(models.FloatField(), help_text=_("Probability that the policy shows the item here."))
+    sources = ArrayField(
+        models.CharField(max_length=40), help_text=_("The source that gave each item the most.")
+    )
+    propensities = ArrayField(
+        models.FloatField(), help_text=_("Probability that the policy shows the item here.")
+    )
     publication_id = models.BigIntegerField(null=True)
     experiment_id = models.BigIntegerField(null=True)
     variant = models.CharField(max_length=40, default="")

@@ -44,7 +44,8 @@ class Job(TimestampedModel):
         ordering = ("-created_at", "-id")
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(progress__gte=0.0) & models.Q(progress__lte=1.0), name="job_progress_0_to_1"
+                condition=models.Q(progress__gte=0.0) & models.Q(progress__lte=1.0),
+                name="job_progress_0_to_1",
             )
         ]
 

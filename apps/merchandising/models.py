@@ -49,7 +49,9 @@ class Publication(models.Model):
     normalisation = models.CharField(max_length=12, default="z")
     rules = models.JSONField(default=list, help_text=_("See merchandising.rules for the shape."))
     note = models.CharField(max_length=300, blank=True, default="")
-    returned_to = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    returned_to = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     published_at = models.DateTimeField(db_index=True)
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -57,7 +59,9 @@ class Publication(models.Model):
 
     class Meta:
         ordering = ("-published_at", "-number")
-        constraints = [models.UniqueConstraint(fields=["placement", "number"], name="publication_number_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["placement", "number"], name="publication_number_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.placement.code} #{self.number}"
@@ -69,7 +73,9 @@ class Draft(models.Model):
     placement = models.OneToOneField(Placement, on_delete=models.CASCADE, related_name="draft")
     weights = models.JSONField(default=dict)
     rules = models.JSONField(default=list)
-    revision = models.PositiveIntegerField(default=0, help_text=_("Rises with each save, so that none is lost."))
+    revision = models.PositiveIntegerField(
+        default=0, help_text=_("Rises with each save, so that none is lost.")
+    )
     updated_at = models.DateTimeField(auto_now=True)
     updated_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

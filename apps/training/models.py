@@ -71,9 +71,13 @@ class ModelVersion(TimestampedModel):
     """A trained artifact with its metrics and everything needed to repeat it."""
 
     recipe = models.ForeignKey(Recipe, on_delete=models.CASCADE, related_name="versions")
-    run = models.OneToOneField(TrainingRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="version")
+    run = models.OneToOneField(
+        TrainingRun, null=True, blank=True, on_delete=models.SET_NULL, related_name="version"
+    )
     number = models.PositiveIntegerField()
-    status = models.CharField(max_length=12, choices=VersionStatus, default=VersionStatus.CANDIDATE, db_index=True)
+    status = models.CharField(
+        max_length=12, choices=VersionStatus, default=VersionStatus.CANDIDATE, db_index=True
+    )
     artifact_path = models.CharField(max_length=500)
     config = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict, help_text=_("By protocol: new, all."))
