@@ -1,0 +1,12 @@
+"""Thin shells."""
+
+from celery import shared_task
+
+from apps.jobs import queue, services
+
+
+@shared_task(name="jobs.sweep", ignore_result=True)
+def jobs_sweep() -> None:
+    """Wake up forgotten jobs and those of dead workers (beat, every 10 s)."""
+    for wake_up in services.jobs_sweep():
+        queue.wake_up(kind=wake_up.kind, job_id=wake_up.job_id)
