@@ -1,0 +1,310 @@
+"""What every recommender is: fitted from a dataset, asked for ranked lists, saved to a folder and loaded
+from it.
+
+Shape suffixes: B users in a block, N items of the catalogue, K list length.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from apps.ml import signals
+from apps.ml.artifacts import Parts, parts_read, parts_write
+from apps.ml.configs import Config
+from apps.ml.dataset import Dataset, IdMap, Ints
+from apps.ml.errors import Cancelled
+from apps.ml.topn import Floats, TopN, top_k
+
+Exclude = Literal["bought", "none"]
+ConfigT = TypeVar("ConfigT", bound=Config)
+BLOCK_CELLS = 4_000_000
+"""Scores held at once (16 MB as float32); the users of a block follow from the size of the catalogue."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A sign of life. fraction: 0..1 of this stage. metric: the figure early stopping watches, where there
+    is one.
+    """
+
+    stage: str
+    fraction: float
+    epoch: int = 0
+    epochs: int = 0
+    metric: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to run, as opposed to what to fit: nothing here belongs to the model's settings."""
+
+    device: str = "auto"
+    seed: int = 0
+    threads: int = 1
+    on_progress: Callable[[Progress], None] | None = None
+    should_stop: Callable[[], bool] | None = None
+
+    def report(self, progress: Progress) -> None:
+        """Reports, then raises Cancelled if the caller wants to stop."""
+        if self.on_progress is not None:
+            self.on_progress(progress)
+        self.check()
+
+    def check(self) -> None:
+        if self.should_stop is not None and self.should_stop():
+            raise Cancelled("Training was cancelled; nothing was saved.")
+
+
+@dataclass(frozen=True)
+class History:
+    """What a model keeps of its data besides what it learned.
+
+    bought / rejected: bool CSR [n_users, n_items]. candidates: bool [n_items]. active: bool [n_users], had
+    any event.
+    """
+
+    users: IdMap
+    items: IdMap
+    bought: signals.Csr
+    rejected: signals.Csr
+    candidates: NDArray[np.bool_]
+    active: NDArray[np.bool_]
+
+    @classmethod
+    def from_dataset(cls, dataset: Dataset) -> Self:
+        active = np.zeros(len(dataset.users), dtype=np.bool_)
+        active[dataset.user[dataset.user >= 0]] = True
+        return cls(
+            dataset.users,
+            dataset.items,
+            signals.bought(dataset),
+            signals.rejected(dataset),
+            dataset.candidates.copy(),
+            active,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            "user_ids": self.users.ids,
+            "item_ids": self.items.ids,
+            "candidates": self.candidates,
+            "active": self.active,
+            **csr_to_arrays("bought", self.bought),
+            **csr_to_arrays("rejected", self.rejected),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
+        users, items = IdMap(arrays["user_ids"]), IdMap(arrays["item_ids"])
+        shape = (len(users), len(items))
+        return cls(
+            users,
+            items,
+            csr_from_arrays("bought", arrays, shape),
+            csr_from_arrays("rejected", arrays, shape),
+            arrays["candidates"],
+            arrays["active"],
+        )
+
+
+class Recommender(Protocol):
+    """What serving and evaluation ask of a fitted model; lists hold raw ids, unknown ids give empty rows or
+    the model's answer for anyone."""
+
+    def recommend(self, users: Sequence[int] | Ints, k: int, exclude: Exclude = "bought") -> TopN: ...
+
+    def recommend_sessions(self, sessions: Sequence[Sequence[int]], k: int) -> TopN: ...
+
+    def similar(self, items: Sequence[int] | Ints, k: int) -> TopN: ...
+
+    def save(self, directory: str | Path) -> None: ...
+
+
+@dataclass
+class Model(ABC, Generic[ConfigT]):
+    """Shared machinery; a family implements `fit`, the score methods and its arrays.
+
+    Score methods return float32 [B, N] over the catalogue with -inf where the model has nothing to say.
+    """
+
+    config: ConfigT
+    history: History
+    metrics: dict[str, Any] = field(default_factory=dict, kw_only=True)
+
+    family: ClassVar[str]
+    config_class: ClassVar[type[Config]]
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, dataset: Dataset, config: ConfigT, options: TrainOptions) -> Self:
+        """Learns from the dataset; raises Cancelled, DataMissing or InvalidValue."""
+
+    @abstractmethod
+    def score_users(self, rows_B: Ints) -> Floats:
+        """Scores for known users by row."""
+
+    @abstractmethod
+    def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
+        """Scores for anonymous item lists, each non-empty, as item rows in order of time."""
+
+    @abstractmethod
+    def score_similar(self, rows_B: Ints) -> Floats:
+        """Scores of all items as companions of each of these item rows."""
+
+    def score_anyone(self) -> Floats | None:
+        """Scores [N] for a stranger, None when the model knows nothing without history."""
+        return None
+
+    @abstractmethod
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learned, as arrays for safetensors."""
+
+    def to_texts(self) -> dict[str, Any]:
+        """What was learned and is no array, as JSON values."""
+        return {}
+
+    @classmethod
+    @abstractmethod
+    def from_parts(
+        cls, config: ConfigT, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
+    ) -> Self:
+        """The inverse of `to_arrays` and `to_texts`."""
+
+    # -- lists
+    # ---------------------------------------------------------------------------------------------------
+
+    def recommend(self, users: Sequence[int] | Ints, k: int = 100, exclude: Exclude = "bought") -> TopN:
+        """One list per raw user id. "bought" leaves out what the shopper bought; what they rejected never
+        appears.
+        """
+        rows = self.history.users.rows(np.asarray(users, dtype=np.int64))
+        known = (
+            (rows >= 0) & self.history.active[rows]
+            if len(self.history.users)
+            else np.zeros(len(rows), np.bool_)
+        )
+        parts = []
+        for block in self._blocks(len(rows)):
+            scores = self._strangers(len(block))
+            inside = np.flatnonzero(known[block])
+            if len(inside):
+                block_rows = rows[block][inside]
+                found = self.score_users(block_rows)
+                _hide(found, self.history.rejected[block_rows])
+                if exclude == "bought":
+                    _hide(found, self.history.bought[block_rows])
+                scores[inside] = found
+            parts.append(self._top(scores, k))
+        return TopN.stack(parts, k)
+
+    def recommend_sessions(self, sessions: Sequence[Sequence[int]], k: int = 100) -> TopN:
+        """One list per list of raw item ids (oldest first); the session's own items are left out."""
+        known = [self.history.items.rows(session) for session in sessions]
+        known = [rows[rows >= 0] for rows in known]
+        parts = []
+        for block in self._blocks(len(known)):
+            scores = self._strangers(len(block))
+            inside = [place for place, index in enumerate(block) if len(known[index])]
+            if inside:
+                rows = [known[block[place]] for place in inside]
+                found = self.score_sessions(rows)
+                for row, items in enumerate(rows):
+                    found[row, items] = -np.inf
+                scores[inside] = found
+            parts.append(self._top(scores, k))
+        return TopN.stack(parts, k)
+
+    def similar(self, items: Sequence[int] | Ints, k: int = 100) -> TopN:
+        """One list of companions per raw item id, without the item itself; empty for unknown items."""
+        rows = self.history.items.rows(np.asarray(items, dtype=np.int64))
+        parts = []
+        for block in self._blocks(len(rows)):
+            scores = np.full((len(block), len(self.history.items)), -np.inf, dtype=np.float32)
+            inside = np.flatnonzero(rows[block] >= 0)
+            if len(inside):
+                found = self.score_similar(rows[block][inside])
+                found[np.arange(len(inside)), rows[block][inside]] = -np.inf
+                scores[inside] = found
+            parts.append(self._top(scores, k))
+        return TopN.stack(parts, k)
+
+    def _blocks(self, n: int) -> Iterator[Ints]:
+        size = max(1, BLOCK_CELLS // max(1, len(self.history.items)))
+        for start in range(0, n, size):
+            yield np.arange(start, min(n, start + size))
+
+    def _strangers(self, n: int) -> Floats:
+        anyone = self.score_anyone()
+        scores = np.full((n, len(self.history.items)), -np.inf, dtype=np.float32)
+        if anyone is not None:
+            scores[:] = anyone
+        return scores
+
+    def _top(self, scores: Floats, k: int) -> TopN:
+        scores[:, ~self.history.candidates] = -np.inf
+        return top_k(scores, self.history.items.ids, k)
+
+    # -- folder
+    # --------------------------------------------------------------------------------------------------
+
+    def save(self, directory: str | Path) -> None:
+        """Writes the artifact folder (config, tensors, id maps, metrics, manifest of sha256)."""
+        parts_write(
+            directory,
+            Parts(
+                self.family,
+                self.config.to_dict(),
+                self.to_arrays(),
+                self.history.to_arrays(),
+                self.to_texts(),
+                self.metrics,
+            ),
+        )
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Reads a folder written by `save`; ArtifactInvalid when a file is missing, altered or of another
+        family.
+        """
+        return cls.from_artifact(parts_read(directory, family=cls.family))
+
+    @classmethod
+    def from_artifact(cls, parts: Parts) -> Self:
+        config: Any = cls.config_class(**parts.config)
+        model = cls.from_parts(config, History.from_arrays(parts.history), parts.arrays, parts.texts)
+        model.metrics = parts.metrics
+        return model
+
+
+def _hide(scores: Floats, pairs: signals.Csr) -> None:
+    rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
+    scores[rows, pairs.indices] = -np.inf
+
+
+def csr_to_arrays(name: str, matrix: signals.Csr) -> dict[str, NDArray[Any]]:
+    """A CSR matrix as three arrays under `name.`."""
+    return {
+        f"{name}.indptr": matrix.indptr.astype(np.int64),
+        f"{name}.indices": matrix.indices.astype(np.int32),
+        f"{name}.data": matrix.data,
+    }
+
+
+def csr_from_arrays(name: str, arrays: dict[str, NDArray[Any]], shape: tuple[int, int]) -> signals.Csr:
+    return sparse.csr_matrix(
+        (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]), shape=shape
+    )
+
+
+def positive_only(scores: NDArray[Any]) -> Floats:
+    """Scores above 0 as float32, everything else -inf: for models whose 0 means "no evidence"."""
+    return np.where(scores > 0, scores, -np.inf).astype(np.float32)

@@ -1,0 +1,216 @@
+"""The one blender: weighted sum of normalised lists. NumPy only: the web process imports this module.
+
+Law: score = sum over sources of w * norm(score). Scores are normalised within each list; an item missing
+from a list takes that list's minimum; a constant list counts 0 everywhere; an empty list and a source of
+weight 0 say nothing (no candidates either). A positive affine change of a source's raw scores never changes
+the result. Equal blended scores are ordered by ascending id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from apps.ml.topn import PADDING_ID, Ids, TopN
+
+Doubles = NDArray[np.float64]
+
+_TIE_DECIMALS = 9  # equal sums must stay equal whatever rounding the raw scale of a source brings
+
+
+@dataclass(frozen=True)
+class BlendResult:
+    """ids: int64 [n], best first. scores: float64 [n]. parts: float64 [n_sources, n]; its columns sum to
+    scores.
+    """
+
+    ids: Ids
+    scores: Doubles
+    parts: Doubles
+
+
+def z_normalise(scores: Doubles, present: NDArray[np.bool_]) -> Doubles:
+    """(score - mean) / standard deviation along the last axis over the present entries; constant lists give
+    0.
+    """
+    count = np.maximum(present.sum(axis=-1, keepdims=True), 1)
+    mean = np.where(present, scores, 0.0).sum(axis=-1, keepdims=True) / count
+    centred = np.where(present, scores - mean, 0.0)
+    deviation = np.sqrt((centred**2).sum(axis=-1, keepdims=True) / count)
+    varied = deviation > _noise_floor(scores, present)
+    return np.where(varied, centred / np.where(varied, deviation, 1.0), 0.0)
+
+
+def minmax_normalise(scores: Doubles, present: NDArray[np.bool_]) -> Doubles:
+    """(score - min) / (max - min) along the last axis over the present entries; constant lists give 0."""
+    low = np.where(present, scores, np.inf).min(axis=-1, keepdims=True)
+    high = np.where(present, scores, -np.inf).max(axis=-1, keepdims=True)
+    width = np.where(np.isfinite(high - low), high - low, 0.0)
+    varied = width > _noise_floor(scores, present)
+    low = np.where(np.isfinite(low), low, 0.0)
+    return np.where(present & varied, (scores - low) / np.where(varied, width, 1.0), 0.0)
+
+
+def _noise_floor(scores: Doubles, present: NDArray[np.bool_]) -> Doubles:
+    """Spread below which a list is constant but for rounding: scores reach us as float32."""
+    return 1e-12 * np.abs(np.where(present, scores, 0.0)).max(axis=-1, keepdims=True)
+
+
+NORMALISATIONS: Mapping[str, Callable[[Doubles, NDArray[np.bool_]], Doubles]] = {
+    "z": z_normalise,
+    "minmax": minmax_normalise,
+}
+
+
+def blend_lists(
+    sources: Sequence[tuple[ArrayLike, ArrayLike]], weights: Sequence[float], normalisation: str = "z"
+) -> BlendResult:
+    """Blends the lists of one request.
+
+    sources: one (ids, scores) pair per source, 1-D and equally long, ids unique; entries with id -1 are
+    padding. weights: one finite number >= 0 per source. Raises ValueError on anything else.
+    """
+    weight = weights_check(weights, len(sources))
+    ids_of: list[Ids] = []
+    gains_of: list[Doubles] = []
+    floors = np.zeros(len(sources))
+    normalise = _normalisation(normalisation)
+    for index, (raw_ids, raw_scores) in enumerate(sources):
+        ids = np.asarray(raw_ids, dtype=np.int64)
+        scores = np.asarray(raw_scores, dtype=np.float64)
+        if ids.shape != scores.shape or ids.ndim != 1:
+            raise ValueError(
+                f"source {index}: ids {ids.shape} and scores {scores.shape} must be equal 1-D shapes"
+            )
+        present = ids >= 0
+        ids, scores = ids[present], scores[present]
+        if weight[index] == 0.0 or not len(ids):
+            ids, scores = ids[:0], scores[:0]
+        else:
+            scores = weight[index] * normalise(scores, np.ones(len(scores), dtype=np.bool_))
+            floors[index] = scores.min()
+        ids_of.append(ids)
+        gains_of.append(scores)
+    if not ids_of:
+        return BlendResult(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)))
+    candidates, inverse = np.unique(np.concatenate(ids_of), return_inverse=True)
+    parts = np.repeat(floors[:, None], len(candidates), axis=1)
+    start = 0
+    for index, gains in enumerate(gains_of):
+        parts[index, inverse[start : start + len(gains)]] = gains
+        start += len(gains)
+    total = parts.sum(axis=0)
+    order = np.argsort(-np.round(total, _TIE_DECIMALS), kind="stable")
+    return BlendResult(candidates[order], total[order], parts[:, order])
+
+
+@dataclass(frozen=True)
+class BlendTable:
+    """Lists of many users laid out so that another set of weights costs one product.
+
+    ids: int64 [n, c] candidates ascending, padded with -1. norms: float64 [n_sources, n, c], missing = list
+    minimum. listed: bool [n_sources, n, c], where the source itself lists the item.
+    """
+
+    ids: Ids
+    norms: Doubles
+    listed: NDArray[np.bool_]
+
+    @classmethod
+    def from_lists(cls, lists: Sequence[TopN], normalisation: str = "z") -> BlendTable:
+        """lists: one TopN per source, all with the same users in the same order."""
+        if not lists:
+            raise ValueError("no lists to blend")
+        n = len(lists[0])
+        if any(len(top) != n for top in lists):
+            raise ValueError(f"lists differ in rows: {[len(top) for top in lists]}")
+        normalise = _normalisation(normalisation)
+        all_ids = np.concatenate([top.ids for top in lists], axis=1)
+        candidates, width = _distinct_per_row(all_ids)
+        norms = np.zeros((len(lists), n, width))
+        listed = np.zeros((len(lists), n, width), dtype=np.bool_)
+        for source, top in enumerate(lists):
+            present = top.ids >= 0
+            normed = normalise(np.where(present, top.scores, 0.0).astype(np.float64), present)
+            floor = np.where(present, normed, np.inf).min(axis=1, initial=np.inf)
+            norms[source] = np.where(np.isfinite(floor), floor, 0.0)[:, None]
+            rows, columns = np.nonzero(present)
+            places = _places(candidates, rows, top.ids[rows, columns])
+            norms[source, rows, places] = normed[rows, columns]
+            listed[source, rows, places] = True
+        return cls(candidates, norms, listed)
+
+    def blend(self, weights: Sequence[float] | Doubles, k: int) -> TopN:
+        """The k best of the weighted sum, as `blend_lists` would give them for each row."""
+        weight = weights_check(weights, len(self.norms))
+        active = np.flatnonzero(weight > 0)
+        n, width = self.ids.shape
+        top = TopN.empty(n, k)
+        if not len(active) or not width:
+            return top
+        total = np.tensordot(weight[active], self.norms[active], axes=1)
+        open_ = self.listed[active].any(axis=0)
+        key = np.where(open_, np.round(total, _TIE_DECIMALS), -np.inf)
+        order = np.argsort(-key, axis=1, kind="stable")[:, :k]
+        keep = np.take_along_axis(open_, order, axis=1)
+        size = order.shape[1]
+        top.ids[:, :size] = np.where(keep, np.take_along_axis(self.ids, order, axis=1), PADDING_ID)
+        top.scores[:, :size] = np.where(keep, np.take_along_axis(total, order, axis=1), -np.inf)
+        return top
+
+
+def blend_many(
+    lists: Sequence[TopN], weights: Sequence[float], k: int, normalisation: str = "z", block: int = 2048
+) -> TopN:
+    """`blend_lists` for many users at once; every TopN holds the same users in the same order."""
+    n = len(lists[0]) if lists else 0
+    parts = []
+    for start in range(0, n, block):
+        rows = np.arange(start, min(n, start + block))
+        parts.append(
+            BlendTable.from_lists([top.take(rows) for top in lists], normalisation).blend(weights, k)
+        )
+    return TopN.stack(parts, k)
+
+
+def weights_check(weights: Sequence[float] | Doubles, n_sources: int) -> Doubles:
+    """The weights as an array; ValueError unless there is one finite number >= 0 per source."""
+    weight = np.asarray(weights, dtype=np.float64)
+    if weight.shape != (n_sources,):
+        raise ValueError(f"{n_sources} sources need as many weights, got {weight.size}")
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        raise ValueError(f"weights must be finite and not negative, got {weight.tolist()}")
+    return weight
+
+
+def _normalisation(name: str) -> Callable[[Doubles, NDArray[np.bool_]], Doubles]:
+    if name not in NORMALISATIONS:
+        raise ValueError(f"normalisation {name!r} is unknown; use one of {sorted(NORMALISATIONS)}")
+    return NORMALISATIONS[name]
+
+
+def _distinct_per_row(ids: Ids) -> tuple[Ids, int]:
+    """Each row's distinct ids ascending, padded at the end with -1; and the width."""
+    big = np.iinfo(np.int64).max
+    ordered = np.sort(np.where(ids >= 0, ids, big), axis=1)
+    repeated = np.zeros(ordered.shape, dtype=np.bool_)
+    repeated[:, 1:] = ordered[:, 1:] == ordered[:, :-1]
+    ordered = np.sort(np.where(repeated, big, ordered), axis=1)
+    width = int((ordered < big).sum(axis=1).max(initial=0))
+    ordered = ordered[:, :width]
+    return np.where(ordered == big, PADDING_ID, ordered), width
+
+
+def _places(candidates: Ids, rows: NDArray[np.intp], ids: Ids) -> NDArray[np.intp]:
+    """Column of each (row, id) pair in `candidates`, by one search over the rows laid end to end."""
+    n, width = candidates.shape
+    values = np.unique(candidates)
+    span = len(values) + 1
+    rank = np.searchsorted(values, np.where(candidates >= 0, candidates, values[-1]))
+    rank = np.where(candidates >= 0, rank, span - 1)
+    keys = (np.arange(n)[:, None] * span + rank).ravel()
+    wanted = rows * span + np.searchsorted(values, ids)
+    return np.searchsorted(keys, wanted) - rows * width

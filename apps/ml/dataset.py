@@ -1,0 +1,245 @@
+"""Interactions in memory: raw ids mapped to rows, arrays instead of frames, cheap cuts by time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from apps.ml.errors import DataMissing
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+DAY = 86_400.0
+PURCHASE = "purchase"
+ANONYMOUS = -1
+REQUIRED_COLUMNS = ("user_id", "item_id", "timestamp")
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """Raw ids (shopper or product keys) to dense rows. ids: int64 [n], ascending and distinct."""
+
+    ids: Ints
+
+    @classmethod
+    def from_ids(cls, *arrays: NDArray[Any]) -> IdMap:
+        """All distinct ids >= 0 of these arrays."""
+        ids = np.unique(
+            np.concatenate([np.asarray(a, dtype=np.int64) for a in arrays] or [np.zeros(0, np.int64)])
+        )
+        return cls(ids[ids >= 0])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, ids: NDArray[Any] | Iterable[int]) -> Ints:
+        """Row of each raw id, -1 where it is unknown: int64, same length."""
+        wanted = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=np.int64)
+        if not len(self.ids):
+            return np.full(wanted.shape, -1, dtype=np.int64)
+        places = np.minimum(np.searchsorted(self.ids, wanted), len(self.ids) - 1)
+        return np.where(self.ids[places] == wanted, places, -1)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Events as parallel arrays of length n, ascending by time.
+
+    user: row in `users`, -1 = anonymous. item: row in `items`. kind: index into `kinds`. weight: kind
+    weight, negative for dislikes. timestamp: epoch seconds. basket: code of the session or invoice, -1 =
+    none. end: the moment the data stops (exclusive upper bound after a cut, else the last event), from which
+    ages are counted. catalogue / shoppers: frames aligned with `items.ids` / `users.ids`, or empty frames
+    with that index. candidates: bool [n_items], what may be recommended.
+    """
+
+    users: IdMap
+    items: IdMap
+    user: Ints
+    item: Ints
+    kind: NDArray[np.int16]
+    kinds: tuple[str, ...]
+    weight: NDArray[np.float32]
+    timestamp: NDArray[np.float64]
+    quantity: NDArray[np.float32]
+    price: NDArray[np.float32]
+    basket: Ints
+    value: NDArray[np.float32]
+    end: float
+    catalogue: pd.DataFrame
+    shoppers: pd.DataFrame
+    candidates: Mask
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_snapshot(cls, directory: str | Path) -> Dataset:
+        """Reads a snapshot folder (interactions/*.parquet, items.parquet, shoppers.parquet, manifest.json).
+
+        Raises DataMissing when the folder holds no interactions.
+        """
+        folder = Path(directory)
+        parts = sorted((folder / "interactions").glob("*.parquet"))
+        if not parts:
+            raise DataMissing(f"{folder}: no interactions/*.parquet; make the snapshot again")
+        interactions = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+        manifest_file = folder / "manifest.json"
+        manifest = json.loads(manifest_file.read_text("utf-8")) if manifest_file.exists() else {}
+        return cls.from_frames(
+            interactions,
+            items=_read_optional(folder / "items.parquet"),
+            shoppers=_read_optional(folder / "shoppers.parquet"),
+            manifest=manifest,
+        )
+
+    @classmethod
+    def from_frames(
+        cls,
+        interactions: pd.DataFrame,
+        items: pd.DataFrame | None = None,
+        shoppers: pd.DataFrame | None = None,
+        manifest: dict[str, Any] | None = None,
+    ) -> Dataset:
+        """From frames with the snapshot's columns; user_id, item_id and timestamp are required, the rest
+        optional.
+        """
+        missing = [name for name in REQUIRED_COLUMNS if name not in interactions]
+        if missing:
+            raise DataMissing(f"interactions lack {missing}; they have {list(interactions.columns)}")
+        frame = interactions.sort_values("timestamp", kind="stable", ignore_index=True)
+        user_ids = frame["user_id"].to_numpy(np.int64)
+        item_ids = frame["item_id"].to_numpy(np.int64)
+        n = len(frame)
+        user_map = IdMap.from_ids(user_ids, *([] if shoppers is None else [shoppers["user_id"].to_numpy()]))
+        item_map = IdMap.from_ids(item_ids, *([] if items is None else [items["item_id"].to_numpy()]))
+        kind, kinds = _codes(frame["kind"]) if "kind" in frame else (np.zeros(n, np.int64), (PURCHASE,))
+        basket = _codes(frame["basket"])[0] if "basket" in frame else np.full(n, -1, np.int64)
+        catalogue = _aligned(items, "item_id", item_map)
+        available = (
+            catalogue["available"] if "available" in catalogue else pd.Series(True, index=catalogue.index)
+        )
+        return cls(
+            users=user_map,
+            items=item_map,
+            user=user_map.rows(user_ids),
+            item=item_map.rows(item_ids),
+            kind=kind.astype(np.int16),
+            kinds=kinds,
+            weight=_floats(frame, "weight", 1.0),
+            timestamp=frame["timestamp"].to_numpy(np.float64),
+            quantity=_floats(frame, "quantity", 1.0),
+            price=_floats(frame, "price", 0.0),
+            basket=basket,
+            value=_floats(frame, "value", 0.0),
+            end=float(frame["timestamp"].max()) if n else 0.0,
+            catalogue=catalogue,
+            shoppers=_aligned(shoppers, "user_id", user_map),
+            candidates=available.astype("boolean").fillna(True).to_numpy(np.bool_),
+            manifest=manifest or {},
+        )
+
+    def __len__(self) -> int:
+        return len(self.timestamp)
+
+    @property
+    def user_ids(self) -> Ints:
+        """Raw shopper id of each event, -1 where anonymous: int64 [n]."""
+        if not len(self.users):
+            return np.full(len(self), ANONYMOUS, dtype=np.int64)
+        return np.where(self.user >= 0, self.users.ids[self.user], ANONYMOUS)
+
+    @property
+    def item_ids(self) -> Ints:
+        """Raw product id of each event: int64 [n]."""
+        return self.items.ids[self.item]
+
+    @property
+    def known_users(self) -> Ints:
+        """Raw ids of the shoppers with at least one event here, ascending."""
+        return self.users.ids[np.unique(self.user[self.user >= 0])]
+
+    @property
+    def known_items(self) -> Ints:
+        """Raw ids of the products with at least one event here (the trained catalogue), ascending."""
+        return self.items.ids[np.unique(self.item)]
+
+    def select(self, mask: Mask) -> Dataset:
+        """The events under the mask; id maps and `end` stay, so rows keep their meaning."""
+        return replace(
+            self,
+            user=self.user[mask],
+            item=self.item[mask],
+            kind=self.kind[mask],
+            weight=self.weight[mask],
+            timestamp=self.timestamp[mask],
+            quantity=self.quantity[mask],
+            price=self.price[mask],
+            basket=self.basket[mask],
+            value=self.value[mask],
+        )
+
+    def before(self, moment: float) -> Dataset:
+        """What was known at this moment (epoch seconds): earlier events only, ages counted from it.
+
+        Today's stock says nothing about that moment, so every product already in the catalogue counts as
+        available.
+        """
+        candidates = np.ones(len(self.items), dtype=np.bool_)
+        if "created_at" in self.catalogue:
+            created = self.catalogue["created_at"].to_numpy(np.float64, na_value=-np.inf)
+            candidates &= ~(created >= moment)
+        cut = self.select(self.timestamp < moment)
+        candidates[cut.item] = True
+        return replace(cut, end=moment, candidates=candidates)
+
+    def since(self, moment: float, until: float | None = None) -> Dataset:
+        """Events at or after this moment (and before `until`)."""
+        mask = self.timestamp >= moment
+        return self.select(mask if until is None else mask & (self.timestamp < until))
+
+    def purchases(self) -> Dataset:
+        """Purchases only; in data without any (ratings, plays) every event of positive weight counts as
+        one.
+        """
+        if PURCHASE in self.kinds:
+            return self.select(self.kind == self.kinds.index(PURCHASE))
+        return self.select(self.weight > 0)
+
+    def ages_days(self) -> NDArray[np.float64]:
+        """Age of each event in days at `end`, never negative."""
+        return np.maximum(self.end - self.timestamp, 0.0) / DAY
+
+    def text(self, column: str) -> list[str]:
+        """A catalogue column as text per item row; empty text where it is missing."""
+        if column not in self.catalogue:
+            return [""] * len(self.items)
+        return [value if isinstance(value, str) else "" for value in self.catalogue[column].tolist()]
+
+
+def _read_optional(path: Path) -> pd.DataFrame | None:
+    return pd.read_parquet(path) if path.exists() else None
+
+
+def _codes(column: pd.Series[Any]) -> tuple[Ints, tuple[str, ...]]:
+    """Codes by first appearance, -1 for missing or empty text, and the names."""
+    codes, names = pd.factorize(column.where(column.astype("string").fillna("") != ""))
+    return codes.astype(np.int64), tuple(str(name) for name in names)
+
+
+def _floats(frame: pd.DataFrame, column: str, default: float) -> NDArray[np.float32]:
+    if column not in frame:
+        return np.full(len(frame), default, dtype=np.float32)
+    return frame[column].to_numpy(np.float32, na_value=default)
+
+
+def _aligned(frame: pd.DataFrame | None, key: str, ids: IdMap) -> pd.DataFrame:
+    index = pd.Index(ids.ids, name=key)
+    if frame is None:
+        return pd.DataFrame(index=index)
+    return frame.drop_duplicates(key).set_index(key).reindex(index)

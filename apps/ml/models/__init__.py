@@ -1,0 +1,1 @@
+"""One module per model family; nothing here is imported until `apps.ml.registry` loads a family."""

@@ -1,0 +1,54 @@
+"""Personal frequency and recency: what the shopper already chose, the more and the later the better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.ml.base import History, Model, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
+from apps.ml.configs import Config, PersonalConfig
+from apps.ml.dataset import Dataset, Ints
+from apps.ml.signals import Csr, user_item
+from apps.ml.topn import Floats
+
+
+@dataclass
+class PersonalModel(Model[PersonalConfig]):
+    """interest: float32 CSR [n_users, N], decayed frequency. Says nothing about strangers, sessions or
+    companions.
+    """
+
+    interest: Csr
+
+    family: ClassVar[str] = "personal"
+    config_class: ClassVar[type[Config]] = PersonalConfig
+
+    @classmethod
+    def fit(cls, dataset: Dataset, config: PersonalConfig, options: TrainOptions) -> Self:
+        return cls(config, History.from_dataset(dataset), user_item(dataset, config.half_life_days))
+
+    def score_users(self, rows_B: Ints) -> Floats:
+        return positive_only(self.interest[rows_B].toarray())
+
+    def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
+        return self._nothing(len(sessions))
+
+    def score_similar(self, rows_B: Ints) -> Floats:
+        return self._nothing(len(rows_B))
+
+    def _nothing(self, n: int) -> Floats:
+        return np.full((n, len(self.history.items)), -np.inf, dtype=np.float32)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        return csr_to_arrays("interest", self.interest)
+
+    @classmethod
+    def from_parts(
+        cls, config: PersonalConfig, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
+    ) -> Self:
+        shape = (len(history.users), len(history.items))
+        return cls(config, history, csr_from_arrays("interest", arrays, shape))

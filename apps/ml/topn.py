@@ -1,0 +1,123 @@
+"""Ranked lists as two arrays. NumPy only: the web process imports this module."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+PADDING_ID = -1
+SERVED_LIST_LENGTH = 100
+"""Items per stored candidate list; offline evaluation blends lists of exactly this length."""
+
+
+@dataclass(frozen=True)
+class TopN:
+    """One ranked list per row, best first, with raw item ids.
+
+    ids: int64 [n, k], padded at the end with -1. scores: float32 [n, k], padded with -inf. A list never
+    repeats an id.
+    """
+
+    ids: Ids
+    scores: Floats
+
+    def __post_init__(self) -> None:
+        if self.ids.ndim != 2 or self.ids.shape != self.scores.shape:
+            raise ValueError(f"ids {self.ids.shape} and scores {self.scores.shape} must be equal 2-D shapes")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def k(self) -> int:
+        return self.ids.shape[1]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Items in each list, padding not counted: int64 [n]."""
+        return np.count_nonzero(self.ids >= 0, axis=1).astype(np.int64)
+
+    def row(self, index: int) -> tuple[Ids, Floats]:
+        """One list without its padding."""
+        length = int(np.count_nonzero(self.ids[index] >= 0))
+        return self.ids[index, :length], self.scores[index, :length]
+
+    def head(self, k: int) -> TopN:
+        """The first k columns."""
+        return TopN(self.ids[:, :k], self.scores[:, :k])
+
+    def take(self, rows: NDArray[np.int64]) -> TopN:
+        """The lists at these rows, in this order."""
+        return TopN(self.ids[rows], self.scores[rows])
+
+    @classmethod
+    def empty(cls, n: int, k: int) -> TopN:
+        return cls(np.full((n, k), PADDING_ID, dtype=np.int64), np.full((n, k), -np.inf, dtype=np.float32))
+
+    @classmethod
+    def from_lists(
+        cls, lists: Sequence[tuple[Sequence[int] | Ids, Sequence[float] | Floats]], k: int
+    ) -> TopN:
+        """Pads ragged (ids, scores) pairs, each already best first, to k columns."""
+        top = cls.empty(len(lists), k)
+        for row, (ids, scores) in enumerate(lists):
+            length = min(k, len(ids))
+            top.ids[row, :length] = ids[:length]
+            top.scores[row, :length] = scores[:length]
+        return top
+
+    @classmethod
+    def stack(cls, parts: Sequence[TopN], k: int) -> TopN:
+        """Rows of all parts, one part below the other."""
+        if not parts:
+            return cls.empty(0, k)
+        return cls(
+            np.concatenate([part.ids for part in parts]), np.concatenate([part.scores for part in parts])
+        )
+
+
+def top_k(scores: Floats, item_ids: Ids, k: int) -> TopN:
+    """The k best columns of each row; -inf and NaN mean "not a candidate".
+
+    scores: [n, n_items]; item_ids: [n_items], ascending. Equal scores are ordered by ascending id, so the
+    answer does not depend on memory layout.
+    """
+    n, n_items = scores.shape
+    width = min(k, n_items)
+    top = TopN.empty(n, k)
+    if n == 0 or width == 0:
+        return top
+    clean = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32, copy=False)
+    if width < n_items:
+        columns = np.argpartition(-clean, width - 1, axis=1)[:, :width]
+        columns.sort(axis=1)
+        _settle_boundary_ties(clean, columns)
+    else:
+        columns = np.broadcast_to(np.arange(n_items), (n, n_items))
+    chosen = np.take_along_axis(clean, columns, axis=1)
+    order = np.argsort(-chosen, axis=1, kind="stable")
+    chosen = np.take_along_axis(chosen, order, axis=1)
+    ids = item_ids[np.take_along_axis(columns, order, axis=1)]
+    top.scores[:, :width] = chosen
+    top.ids[:, :width] = np.where(np.isneginf(chosen), PADDING_ID, ids)
+    return top
+
+
+def _settle_boundary_ties(scores: Floats, columns: NDArray[np.intp]) -> None:
+    """Where several items tie for the last places, keeps those with the lowest ids (in place; columns
+    sorted).
+    """
+    width = columns.shape[1]
+    last = np.take_along_axis(scores, columns, axis=1).min(axis=1)
+    above = np.count_nonzero(scores > last[:, None], axis=1)
+    tied = np.count_nonzero(scores == last[:, None], axis=1)
+    for row in np.flatnonzero((above + tied > width) & ~np.isneginf(last)):
+        better = np.flatnonzero(scores[row] > last[row])
+        equal = np.flatnonzero(scores[row] == last[row])[: width - len(better)]
+        columns[row] = np.sort(np.concatenate([better, equal]))

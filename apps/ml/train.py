@@ -1,0 +1,41 @@
+"""One door to training: checks the settings, fixes threads and seeds, fits, notes the seconds."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from apps.ml.base import Model, Progress, TrainOptions
+from apps.ml.configs import Config
+from apps.ml.dataset import Dataset
+from apps.ml.errors import DataMissing
+from apps.ml.registry import family_get
+
+
+def train(
+    family: str, config: dict[str, Any] | Config | None, dataset: Dataset, options: TrainOptions | None = None
+) -> Model[Any]:
+    """Fits one model.
+
+    config: settings over a preset ({"preset": "small", "factors": 16}), or a Config. Raises InvalidValue for
+    a wrong setting, DataMissing for an empty dataset, Cancelled when `options.should_stop` said so.
+    """
+    options = options or TrainOptions()
+    chosen = family_get(family)
+    settings = chosen.config(config)
+    if not len(dataset):
+        raise DataMissing(f"{family}: the dataset has no events; widen the window")
+    model_class = chosen.load()
+    options.report(Progress("start", 0.0, message=chosen.title))
+    random.seed(options.seed)
+    np.random.seed(options.seed)
+    started = time.perf_counter()
+    with threadpool_limits(limits=options.threads):
+        model = model_class.fit(dataset, settings, options)
+    model.metrics["fit_seconds"] = round(time.perf_counter() - started, 3)
+    options.report(Progress("fitted", 1.0))
+    return model
