@@ -1,0 +1,102 @@
+"""The one look of every chart, in light and in dark: quiet grid, unified hover, no logo."""
+
+from typing import Any
+
+# Okabe and Ito's colour-blind-safe eight, darkened for light paper and lightened for dark paper so that
+# a line keeps a contrast of 3:1 or better on either. A source's `color` is its index here.
+SOURCE_COLORS_LIGHT = (
+    "#0072b2",
+    "#d55e00",
+    "#008f6b",
+    "#b0568f",
+    "#b07c00",
+    "#2b8cc4",
+    "#6b6b6b",
+    "#7a4fbf",
+)
+SOURCE_COLORS_DARK = (
+    "#4ea3dd",
+    "#ff8a4c",
+    "#2fc79b",
+    "#e08fbf",
+    "#e8b730",
+    "#7cc7f2",
+    "#a8a8a8",
+    "#b295ec",
+)
+
+# Readable on either paper: the draft and brand accent, and the grey of what is only compared with.
+ACCENT = "#8b5cf6"
+QUIET = "#8a94a6"
+
+FONT = "Inter, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"
+
+
+def _template(*, text: str, quiet: str, grid: str, hover: str, colors: tuple[str, ...]) -> dict[str, Any]:
+    """A Plotly template for one paper colour; the paper itself stays see-through."""
+    axis = {
+        "gridcolor": grid,
+        "linecolor": grid,
+        "zerolinecolor": grid,
+        "tickfont": {"color": quiet, "size": 12},
+        "title": {"font": {"color": quiet, "size": 12}},
+        "automargin": True,
+        "ticks": "",
+    }
+    return {
+        "layout": {
+            "font": {"family": FONT, "size": 13, "color": text},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(colors),
+            "hovermode": "x unified",
+            "hoverlabel": {
+                "bgcolor": hover,
+                "bordercolor": grid,
+                "font": {"family": FONT, "color": text, "size": 13},
+            },
+            "margin": {"l": 8, "r": 16, "t": 16, "b": 8},
+            "xaxis": {**axis, "showgrid": False, "showspikes": False},
+            "yaxis": {**axis, "rangemode": "tozero", "nticks": 5},
+            "legend": {"orientation": "h", "y": -0.2, "x": 0, "font": {"color": text}},
+            "annotationdefaults": {
+                "font": {"color": quiet, "size": 11},
+                "arrowcolor": quiet,
+            },
+            "shapedefaults": {"line": {"color": quiet, "width": 1}},
+            "dragmode": "zoom",
+        }
+    }
+
+
+TEMPLATES: dict[str, dict[str, Any]] = {
+    "light": _template(
+        text="#374151",
+        quiet="#6b7280",
+        grid="#e5e7eb",
+        hover="#ffffff",
+        colors=SOURCE_COLORS_LIGHT,
+    ),
+    "dark": _template(
+        text="#d1d5db",
+        quiet="#9ca3af",
+        grid="#374151",
+        hover="#1f2937",
+        colors=SOURCE_COLORS_DARK,
+    ),
+}
+
+# Double click resets, the toolbar comes only on hover and keeps what a merchandiser uses.
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "responsive": True,
+    "displayModeBar": "hover",
+    "doubleClick": "reset",
+    "modeBarButtonsToRemove": [
+        "select2d",
+        "lasso2d",
+        "autoScale2d",
+        "zoomIn2d",
+        "zoomOut2d",
+    ],
+}
