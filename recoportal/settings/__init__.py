@@ -1,0 +1,1 @@
+"""Settings: base holds every default, dev, test and prod say only what differs."""

@@ -1,0 +1,14 @@
+"""Production: nothing is started or made up here; what is missing stops the start (recoportal.checks)."""
+
+from recoportal.settings.base import *
+
+HTTPS = ENV.bool("RECOPORTAL_HTTPS")
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+STORAGES["staticfiles"] = {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"}
+ENV.problems.extend(ENV.missing_in_production())
+# Django refuses an empty key before any check can explain; the check above still stops the start.
+SECRET_KEY = SECRET_KEY or "missing"

@@ -1,0 +1,1 @@
+"""Named people of every test: maya, ana, mel and adam by role, otto without any."""
