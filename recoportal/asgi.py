@@ -1,4 +1,4 @@
-"""ASGI entry point. The site is served by WSGI, which costs a sixth; this is for servers that know only ASGI."""
+"""ASGI entry point, for servers that know nothing else: the site is served by WSGI, which costs a sixth."""
 
 import os
 

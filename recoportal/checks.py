@@ -57,7 +57,7 @@ def broker_apart_check(app_configs: Sequence[AppConfig] | None = None, **kwargs:
         return []
     return [
         Error(
-            "REDIS_URL and CACHE_URL name the same database: a full cache would throw away tasks and events.",
+            "REDIS_URL and CACHE_URL name one database: a full cache would throw away tasks and events.",
             hint="Run two Valkey servers: REDIS_URL append-only with noeviction, CACHE_URL with allkeys-lru.",
             id="recoportal.E007",
         )
@@ -81,4 +81,6 @@ def start_or_stop() -> None:
     """Raise ImproperlyConfigured with every problem and its remedy; for web and worker processes."""
     errors = [*environment_check(), *data_dir_check(), *broker_apart_check(), *services_check()]
     if errors:
-        raise ImproperlyConfigured("\n".join(["The settings can't be used:", *(str(error) for error in errors)]))
+        raise ImproperlyConfigured(
+            "\n".join(["The settings can't be used:", *(str(error) for error in errors)])
+        )

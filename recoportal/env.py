@@ -48,38 +48,102 @@ DATABASE_SCHEMES = "url:postgresql|postgres"
 VALKEY_SCHEMES = "url:redis|rediss|valkey|unix"
 
 DECLARED: tuple[Setting, ...] = (
-    Setting("DATABASE_URL", DATABASE_SCHEMES, "", "PostgreSQL 15+ with pgvector. Empty: an embedded server.",
-            secret=True),
-    Setting("REDIS_URL", VALKEY_SCHEMES, "", "Valkey or Redis for the task broker and the event inbox; must be "
-            "append-only and never evict. Empty: an embedded server.", secret=True),
-    Setting("CACHE_URL", VALKEY_SCHEMES, "", "Valkey or Redis for the cache; may evict. Empty: an embedded "
-            "server.", secret=True),
-    Setting("RECOPORTAL_DATA_DIR", "path", str(BASE_DIR / ".data"), "Folder for embedded databases, snapshots, "
-            "model artifacts, uploaded and collected files."),
-    Setting("RECOPORTAL_SECRET_KEY", "str", "", "Signs sessions. Needed in production, 32 characters or more; "
-            "elsewhere one is made and kept in the data folder.", secret=True),
-    Setting("RECOPORTAL_DEBUG", "bool", "", "Django's debug pages. Default: on in development, never in "
-            "production."),
-    Setting("RECOPORTAL_ALLOWED_HOSTS", "list", "", "Host names the site answers to, comma separated. Needed in "
-            "production."),
-    Setting("RECOPORTAL_CSRF_TRUSTED_ORIGINS", "list", "", "Origins (https://shop.example) whose forms are "
-            "trusted, comma separated."),
+    Setting(
+        "DATABASE_URL",
+        DATABASE_SCHEMES,
+        "",
+        "PostgreSQL 15+ with pgvector. Empty: an embedded server.",
+        secret=True,
+    ),
+    Setting(
+        "REDIS_URL",
+        VALKEY_SCHEMES,
+        "",
+        "Valkey or Redis for the task broker and the event inbox; must be "
+        "append-only and never evict. Empty: an embedded server.",
+        secret=True,
+    ),
+    Setting(
+        "CACHE_URL",
+        VALKEY_SCHEMES,
+        "",
+        "Valkey or Redis for the cache; may evict. Empty: an embedded server.",
+        secret=True,
+    ),
+    Setting(
+        "RECOPORTAL_DATA_DIR",
+        "path",
+        str(BASE_DIR / ".data"),
+        "Folder for embedded databases, snapshots, model artifacts, uploaded and collected files.",
+    ),
+    Setting(
+        "RECOPORTAL_SECRET_KEY",
+        "str",
+        "",
+        "Signs sessions. Needed in production, 32 characters or more; "
+        "elsewhere one is made and kept in the data folder.",
+        secret=True,
+    ),
+    Setting(
+        "RECOPORTAL_DEBUG",
+        "bool",
+        "",
+        "Django's debug pages. Default: on in development, never in production.",
+    ),
+    Setting(
+        "RECOPORTAL_ALLOWED_HOSTS",
+        "list",
+        "",
+        "Host names the site answers to, comma separated. Needed in production.",
+    ),
+    Setting(
+        "RECOPORTAL_CSRF_TRUSTED_ORIGINS",
+        "list",
+        "",
+        "Origins (https://shop.example) whose forms are trusted, comma separated.",
+    ),
     Setting("RECOPORTAL_HTTPS", "bool", "1", "Production only: secure cookies, redirect to https, HSTS."),
-    Setting("RECOPORTAL_BEHIND_PROXY", "bool", "0", "Trust X-Forwarded-Proto and X-Forwarded-For of one proxy in "
-            "front."),
+    Setting(
+        "RECOPORTAL_BEHIND_PROXY",
+        "bool",
+        "0",
+        "Trust X-Forwarded-Proto and X-Forwarded-For of one proxy in front.",
+    ),
     Setting("RECOPORTAL_LANGUAGE", "choice:en|zh-hans", "en", "Language of people who have chosen none."),
     Setting("RECOPORTAL_TIME_ZONE", "zone", "UTC", "Time zone of the shop until it is set in the portal."),
     Setting("RECOPORTAL_LOG_LEVEL", "choice:DEBUG|INFO|WARNING|ERROR", "INFO", "How much the processes log."),
-    Setting("RECOPORTAL_DB_POOL_MAX", "int", "4", "Most database connections per web process. 0: no pool, one "
-            "lasting connection.", high=500),
-    Setting("RECOPORTAL_DB_POOL_TIMEOUT", "int", "5", "Seconds to wait for a database connection before giving "
-            "up.", low=1, high=600),
-    Setting("RECOPORTAL_TASK_VISIBILITY_SECONDS", "int", "7200", "Seconds after which an unacknowledged task is "
-            "handed out again; longer than the longest task.", low=60),
+    Setting(
+        "RECOPORTAL_DB_POOL_MAX",
+        "int",
+        "4",
+        "Most database connections per web process. 0: no pool, one lasting connection.",
+        high=500,
+    ),
+    Setting(
+        "RECOPORTAL_DB_POOL_TIMEOUT",
+        "int",
+        "5",
+        "Seconds to wait for a database connection before giving up.",
+        low=1,
+        high=600,
+    ),
+    Setting(
+        "RECOPORTAL_TASK_VISIBILITY_SECONDS",
+        "int",
+        "7200",
+        "Seconds after which an unacknowledged task is handed out again; longer than the longest task.",
+        low=60,
+    ),
     Setting("RECOPORTAL_DEVICE", "choice:auto|cpu|cuda", "auto", "Where models are trained."),
     Setting("RECOPORTAL_HOST", "str", "127.0.0.1", "Address the web server listens on."),
-    Setting("RECOPORTAL_PORT", "int", "8000", "Port the web server listens on; `make demo` takes a free one if it "
-            "is taken.", low=1, high=65535),
+    Setting(
+        "RECOPORTAL_PORT",
+        "int",
+        "8000",
+        "Port the web server listens on; `make demo` takes a free one if it is taken.",
+        low=1,
+        high=65535,
+    ),
     Setting("RECOPORTAL_WEB_WORKERS", "int", "0", "Web processes. 0: one per core.", high=256),
 )
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in DECLARED}
@@ -99,8 +163,13 @@ def dotenv_read(path: Path) -> tuple[dict[str, str], list[Problem]]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not name.strip().isidentifier():
-            problems.append(Problem("recoportal.E002", f"{path}, line {number} can't be read: {raw!r}.",
-                                    "Write NAME=value, one to a line; comments start with #."))
+            problems.append(
+                Problem(
+                    "recoportal.E002",
+                    f"{path}, line {number} can't be read: {raw!r}.",
+                    "Write NAME=value, one to a line; comments start with #.",
+                )
+            )
             continue
         value = value.strip()
         if len(value) >= 2 and value[0] == value[-1] and value[0] in "\"'":
@@ -176,8 +245,13 @@ class Env:
         try:
             return Path(file_name).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            self._add(Problem("recoportal.E003", f"{setting.name}_FILE={file_name} can't be read: {error}.",
-                              f"Name a readable file, or set {setting.name} itself."))
+            self._add(
+                Problem(
+                    "recoportal.E003",
+                    f"{setting.name}_FILE={file_name} can't be read: {error}.",
+                    f"Name a readable file, or set {setting.name} itself.",
+                )
+            )
             return ""
 
     def _add(self, problem: Problem) -> None:
@@ -192,8 +266,13 @@ class Env:
                 return parse(setting, text)
             except ValueError as error:
                 shown = "its value" if setting.secret else repr(text)
-                self._add(Problem("recoportal.E001", f"{name}: {shown} can't be used.",
-                                  f"{name}: {error}. {setting.meaning}"))
+                self._add(
+                    Problem(
+                        "recoportal.E001",
+                        f"{name}: {shown} can't be used.",
+                        f"{name}: {error}. {setting.meaning}",
+                    )
+                )
         if setting.default or setting.kind in {"list", "str"} or setting.kind.startswith("url"):
             return parse(setting, setting.default) if setting.default or setting.kind == "list" else ""
         return False if setting.kind == "bool" else setting.default
@@ -241,15 +320,30 @@ class Env:
 
     def missing_in_production(self) -> list[Problem]:
         """Return one problem per setting that production must not invent."""
-        needed = ("DATABASE_URL", "REDIS_URL", "CACHE_URL", "RECOPORTAL_SECRET_KEY", "RECOPORTAL_ALLOWED_HOSTS")
+        needed = (
+            "DATABASE_URL",
+            "REDIS_URL",
+            "CACHE_URL",
+            "RECOPORTAL_SECRET_KEY",
+            "RECOPORTAL_ALLOWED_HOSTS",
+        )
         problems = [
-            Problem("recoportal.E005", f"{name} is not set.", f"Set {name} or {name}_FILE. {BY_NAME[name].meaning}")
+            Problem(
+                "recoportal.E005",
+                f"{name} is not set.",
+                f"Set {name} or {name}_FILE. {BY_NAME[name].meaning}",
+            )
             for name in needed
             if not self.text(name)
         ]
         if 0 < len(self.text("RECOPORTAL_SECRET_KEY")) < 32:
-            problems.append(Problem("recoportal.E005", "RECOPORTAL_SECRET_KEY is shorter than 32 characters.",
-                                    "Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'"))
+            problems.append(
+                Problem(
+                    "recoportal.E005",
+                    "RECOPORTAL_SECRET_KEY is shorter than 32 characters.",
+                    "Make one: python -c 'import secrets; print(secrets.token_urlsafe(48))'",
+                )
+            )
         return problems
 
 

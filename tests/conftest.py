@@ -1,4 +1,4 @@
-"""One set of throw-away servers for the run, started before pytest-django loads the settings."""
+"""One set of throw-away servers for the run, started before Django's settings load."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ["DJANGO_SETTINGS_MODULE"] = "recoportal.settings.test"
 
+import django
+from django.conf import settings
+
 from tests.services_for_run import services_start_for_run
 
-DATA_DIR = services_start_for_run()
+if settings.configured:
+    raise RuntimeError("the settings loaded before the servers had addresses: run pytest without --ds")
+services_start_for_run()
+django.setup()
 
 pytest_plugins = ["tests.processes", "tests.people"]

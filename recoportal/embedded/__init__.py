@@ -2,10 +2,10 @@
 
 A plain library (standard library and psycopg; no Django), used by manage.py, `make demo` and the tests:
 
-    urls = services_ensure(data_dir)      # start what isn't running; {"DATABASE_URL": …, "REDIS_URL": …, "CACHE_URL": …}
-    services_status(data_dir)             # {"postgres": True, "valkey-broker": True, "valkey-cache": True}
+    services_ensure(data_dir)    # start what isn't running; {"DATABASE_URL": …, "REDIS_URL": …, "CACHE_URL": …}
+    services_status(data_dir)    # {"postgres": True, "valkey-broker": True, "valkey-cache": True}
     services_stop(data_dir)
-    services_destroy(data_dir)            # stop and delete everything they kept
+    services_destroy(data_dir)   # stop and delete everything they kept
 
 The servers belong to the data folder, not to the process that started them: they outlive it, every other
 process finds them through the files there, and a second start costs a few milliseconds. Ports are free

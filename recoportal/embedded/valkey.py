@@ -64,8 +64,8 @@ class Valkey:
                 time.sleep(0.02)
             if time.monotonic() > deadline:
                 raise ServicesError(
-                    f"{self.name} did not start within {START_SECONDS:.0f} s. The end of {folder / 'server.log'}:\n"
-                    + log_tail(folder / "server.log")
+                    f"{self.name} did not start within {START_SECONDS:.0f} s. "
+                    f"The end of {folder / 'server.log'}:\n" + log_tail(folder / "server.log")
                 )
 
     def stop(self) -> None:
