@@ -193,7 +193,7 @@ def jobs_sweep(*, stale_after: timedelta = STALE_AFTER, wake_after: timedelta = 
             _dead_close(
                 job,
                 JobStatus.FAILED,
-                f"{silence} at attempt {job.attempts} of {MAX_ATTEMPTS}. Look at the worker's log and memory, "
+                f"{silence} at attempt {job.attempts} of {MAX_ATTEMPTS}. Look at the worker's log, "
                 "then start it again.",
             )
         else:
