@@ -37,7 +37,7 @@ def compact(value: Number | None) -> str:
     """A large number in few characters: 12.3K, 1.2万."""
     if value is None:
         return NO_DATA
-    if abs(value) < 10_000:
+    if abs(float(value)) < 10_000:
         return number(value)
     return babel_numbers.format_compact_decimal(
         value, locale=locale(), fraction_digits=1
@@ -66,9 +66,9 @@ def change(value: Number | None) -> str:
     """A relative change with its sign: +3.2%, −1.0%, ±0%."""
     if value is None:
         return NO_DATA
-    if abs(value) < 0.0005:
+    if abs(float(value)) < 0.0005:
         return "±" + percent(0, 0)
-    return ("+" if value > 0 else "−") + percent(abs(value))
+    return ("+" if value > 0 else "−") + percent(abs(float(value)))
 
 
 def duration(seconds: Number | None) -> str:

@@ -49,6 +49,11 @@ class Chart:
         """Whether there is nothing to draw; the page then says so in words."""
         return not any(value is not None for row in self.rows for value in row[1:])
 
+    @property
+    def script_id(self) -> str:
+        """Where the page keeps this chart's figure."""
+        return f"figure-{self.key}"
+
     def figure(self) -> dict[str, Any]:
         """Plotly's data, layout and config, with both templates so that the browser can follow its theme."""
         return {
