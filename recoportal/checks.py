@@ -57,7 +57,7 @@ def broker_apart_check(app_configs: Sequence[AppConfig] | None = None, **kwargs:
         return []
     return [
         Error(
-            "REDIS_URL and CACHE_URL name one database: a full cache would throw away tasks and events.",
+            "REDIS_URL and CACHE_URL name one database: a full cache would throw away tasks.",
             hint="Run two Valkey servers: REDIS_URL append-only with noeviction, CACHE_URL with allkeys-lru.",
             id="recoportal.E007",
         )

@@ -9,6 +9,8 @@ import shutil
 import signal
 import tempfile
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from recoportal.embedded import services_destroy, services_ensure
 
@@ -28,13 +30,18 @@ def services_start_for_run() -> Path:
     (data_dir / "owner").write_text(str(os.getpid()), encoding="ascii")
     atexit.register(run_end, data_dir, os.getpid())
     if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(143)))
+        signal.signal(signal.SIGTERM, terminate)
     for name in [name for name in os.environ if name.startswith("RECOPORTAL_")]:
         del os.environ[name]
     os.environ["RECOPORTAL_DATA_DIR"] = str(data_dir)
     os.environ["RECOPORTAL_DB_POOL_MAX"] = "0"
     os.environ.update(services_ensure(data_dir, durable=False))
     return data_dir
+
+
+def terminate(number: int, frame: FrameType | None) -> NoReturn:
+    """Turn SIGTERM into an ordinary exit, which runs what is registered."""
+    raise SystemExit(128 + number)
 
 
 def run_end(data_dir: Path, owner: int) -> None:

@@ -2,7 +2,7 @@
 
 A plain library (standard library and psycopg; no Django), used by manage.py, `make demo` and the tests:
 
-    services_ensure(data_dir)    # start what isn't running; {"DATABASE_URL": …, "REDIS_URL": …, "CACHE_URL": …}
+    services_ensure(data_dir)    # start what isn't running; {"DATABASE_URL": …, "REDIS_URL": …, …}
     services_status(data_dir)    # {"postgres": True, "valkey-broker": True, "valkey-cache": True}
     services_stop(data_dir)
     services_destroy(data_dir)   # stop and delete everything they kept
