@@ -41,6 +41,24 @@ class NotFound(RecoPortalError):
     status = 404
 
 
+class Unauthorized(RecoPortalError):
+    """The caller did not say who it is, or not in a way we know."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class Throttled(RecoPortalError):
+    """The caller asks more often than it may; `retry_after` is in seconds."""
+
+    code = "throttled"
+    status = 429
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class Forbidden(RecoPortalError):
     """The caller may not do this."""
 

@@ -1,0 +1,72 @@
+"""Plain Django views in the OpenAPI document.
+
+Hot endpoints are plain views (no REST framework in their path), which drf-spectacular can't see. Such a view
+is described by hand, next to its code, and added to the document by `documented_paths_add`, a
+drf-spectacular post-processing hook (settings: SPECTACULAR_SETTINGS["POSTPROCESSING_HOOKS"]).
+"""
+
+from typing import Any
+
+from apps.core.api import ERROR_SCHEMA
+
+SECURITY_SCHEME = "ApiKey"
+_documented: dict[str, dict[str, Any]] = {}
+_components: dict[str, dict[str, Any]] = {"Error": ERROR_SCHEMA}
+ERRORS = {
+    "400": "A field holds a value we can't take.",
+    "401": "No key, or one we don't know.",
+    "403": "The key lacks the scope.",
+    "404": "There is no such thing.",
+    "405": "Another method is needed.",
+    "413": "The body is too large.",
+    "429": "The key asks more often than it may.",
+    "503": "The database is away; try again.",
+}
+
+
+def path_document(
+    *,
+    path: str,
+    method: str,
+    operation: dict[str, Any],
+    components: dict[str, dict[str, Any]] | None = None,
+    errors: tuple[str, ...] = ("400", "401", "403", "429", "503"),
+) -> None:
+    """Describe one plain view: `path` as in OpenAPI (`/api/v1/x/{id}`), `method` lower case.
+
+    `operation` is an OpenAPI operation object; the key's security and the named `errors` are added to it.
+    `components` are schemas it refers to as `#/components/schemas/<name>`. Call it at import of the urls module.
+    """
+    for status in errors:
+        operation["responses"].setdefault(status, error_answer(ERRORS[status]))
+    operation.setdefault("security", [{SECURITY_SCHEME: []}])
+    _documented.setdefault(path, {})[method] = operation
+    _components.update(components or {})
+
+
+def error_answer(description: str) -> dict[str, Any]:
+    """An OpenAPI response object for the one error shape."""
+    return {"description": description, "content": json_content({"$ref": "#/components/schemas/Error"})}
+
+
+def json_content(schema: dict[str, Any], example: Any = None) -> dict[str, Any]:
+    """An OpenAPI content object for JSON of `schema`."""
+    content: dict[str, Any] = {"schema": schema}
+    if example is not None:
+        content["example"] = example
+    return {"application/json": content}
+
+
+def documented_paths_add(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+    """Post-processing hook: add the described plain views to the generated document."""
+    for path, operations in sorted(_documented.items()):
+        result["paths"].setdefault(path, {}).update(operations)
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {}).update(_components)
+    components.setdefault("securitySchemes", {})[SECURITY_SCHEME] = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "Authorization",
+        "description": "`Api-Key <key>`; keys are made by an admin under Settings.",
+    }
+    return result
