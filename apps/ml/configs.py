@@ -151,6 +151,7 @@ class AlsConfig(Config):
     factors: int = _number(64, 1)
     epochs: int = _number(15, 1)
     regularisation: float = _number(10.0, 0.0)
+    frequency_exponent: float = _number(0.5, 0.0)
     alpha: float = _number(10.0, 0.0)
     half_life_days: float | None = _number(90.0, 0.01)
     cg_steps: int = _number(3, 1)
@@ -169,6 +170,7 @@ class EaseConfig(Config):
     regularisation: float = _number(100.0, 1e-6)
     row_half_life_days: float | None = _number(30.0, 0.01)
     profile_half_life_days: float | None = _number(180.0, 0.01)
+    baskets: bool = False
     max_items: int = _number(12_000, 1)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {

@@ -1,0 +1,196 @@
+"""iALS (Hu, Koren, Volinsky 2008) with decayed confidences, solved by conjugate gradient in unpadded buckets.
+
+Per shopper u: (Y'Y + Y'(C_u - I)Y + reg_u I) x_u = Y' C_u 1, with C_u = 1 + alpha * interest on what u
+chose. Shoppers with equally many items form one bucket, so no row is padded; nothing of size users x items
+is ever held. Shape suffixes: B rows in a bucket, L items per row, F factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import sparse
+
+from apps.ml.base import History, Model, Progress, TrainOptions
+from apps.ml.configs import AlsConfig, Config
+from apps.ml.dataset import Dataset, Ints
+from apps.ml.device import device_resolve
+from apps.ml.signals import Csr, user_item
+from apps.ml.topn import Floats
+
+BUCKET_CELLS = 8_000_000
+"""Gathered factors held at once: B * L * F."""
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """Rows with equally many items. rows: int64 [B]; items: int64 [B, L]; extra: float32 [B, L], confidence
+    - 1.
+    """
+
+    rows: torch.Tensor
+    items: torch.Tensor
+    extra: torch.Tensor
+
+
+@dataclass
+class AlsModel(Model[AlsConfig]):
+    """user_factors: float32 [n_users, F]; item_factors: float32 [N, F]; items never chosen are all zero."""
+
+    user_factors: Floats
+    item_factors: Floats
+
+    family: ClassVar[str] = "als"
+    config_class: ClassVar[type[Config]] = AlsConfig
+
+    @classmethod
+    def fit(cls, dataset: Dataset, config: AlsConfig, options: TrainOptions) -> Self:
+        device = device_resolve(options)
+        extra = user_item(dataset, config.half_life_days, aggregate="log") * config.alpha
+        by_user = _buckets(extra, config.factors, device)
+        by_item = _buckets(sparse.csr_matrix(extra.T), config.factors, device)
+        generator = torch.Generator().manual_seed(options.seed)
+        users_UF = torch.zeros(extra.shape[0], config.factors, device=device)
+        items_NF = torch.randn(extra.shape[1], config.factors, generator=generator).to(device) * 0.01
+        chosen = torch.from_numpy(np.asarray(extra.sum(axis=0)).ravel() > 0).to(device)
+        items_NF[~chosen] = 0.0
+        n_pairs, last = max(extra.nnz, 1), np.inf
+        for epoch in range(config.epochs):
+            _half_step(users_UF, items_NF, by_user, config, options)
+            loss = _half_step(items_NF, users_UF, by_item, config, options) / n_pairs
+            options.report(
+                Progress(
+                    "epochs", (epoch + 1) / config.epochs, epoch + 1, config.epochs, loss, "loss per pair"
+                )
+            )
+            # the objective only falls; once an epoch gains next to nothing, more of them only cost time
+            if last - loss < config.tolerance * abs(last):
+                break
+            last = loss
+        model = cls(config, History.from_dataset(dataset), users_UF.cpu().numpy(), items_NF.cpu().numpy())
+        model.metrics.update(epochs=epoch + 1, loss=loss)
+        return model
+
+    def score_users(self, rows_B: Ints) -> Floats:
+        return self._known_items(self.user_factors[rows_B] @ self.item_factors.T)
+
+    def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
+        """Folds each session in: the exact solution of one user step, every item with the confidence of one
+        choice.
+        """
+        gram = self.item_factors.T @ self.item_factors
+        folded = np.zeros((len(sessions), self.config.factors), dtype=np.float32)
+        extra = float(np.log(2.0)) * self.config.alpha
+        for row, session in enumerate(sessions):
+            chosen_LF = self.item_factors[np.unique(session)]
+            ridge = _ridge(self.config, len(chosen_LF))
+            system = gram + extra * chosen_LF.T @ chosen_LF + ridge * np.eye(len(gram), dtype=np.float32)
+            folded[row] = np.linalg.solve(system, (1.0 + extra) * chosen_LF.sum(axis=0))
+        return self._known_items(folded @ self.item_factors.T)
+
+    def score_similar(self, rows_B: Ints) -> Floats:
+        lengths = np.linalg.norm(self.item_factors, axis=1, keepdims=True)
+        unit = self.item_factors / np.maximum(lengths, 1e-12)
+        scores = self._known_items(unit[rows_B] @ unit.T)
+        scores[lengths[rows_B, 0] == 0] = -np.inf
+        return scores
+
+    def _known_items(self, scores: Floats) -> Floats:
+        scores[:, ~self.item_factors.any(axis=1)] = -np.inf
+        return scores
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        return {"user_factors": self.user_factors, "item_factors": self.item_factors}
+
+    @classmethod
+    def from_parts(
+        cls, config: AlsConfig, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
+    ) -> Self:
+        return cls(config, history, arrays["user_factors"], arrays["item_factors"])
+
+
+def _ridge(config: AlsConfig, n_chosen: int) -> float:
+    return float(config.regularisation * max(n_chosen, 1) ** config.frequency_exponent)
+
+
+def _buckets(extra: Csr, factors: int, device: torch.device) -> list[_Bucket]:
+    lengths = np.diff(extra.indptr)
+    buckets = []
+    for length in np.unique(lengths[lengths > 0]):
+        rows = np.flatnonzero(lengths == length)
+        size = max(1, BUCKET_CELLS // (int(length) * factors))
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            places = extra.indptr[part][:, None] + np.arange(length)
+            buckets.append(
+                _Bucket(
+                    torch.from_numpy(part.astype(np.int64)).to(device),
+                    torch.from_numpy(extra.indices[places].astype(np.int64)).to(device),
+                    torch.from_numpy(extra.data[places].astype(np.float32)).to(device),
+                )
+            )
+    return buckets
+
+
+def _half_step(
+    solved: torch.Tensor,
+    fixed: torch.Tensor,
+    buckets: list[_Bucket],
+    config: AlsConfig,
+    options: TrainOptions,
+) -> float:
+    """Updates `solved` in place given `fixed`; returns the objective reached (without the terms of `fixed`
+    alone).
+    """
+    gram_FF = fixed.T @ fixed
+    loss = 0.0
+    for bucket in buckets:
+        options.check()
+        chosen_BLF = fixed[bucket.items]
+        ridge = _ridge(config, bucket.items.shape[1])
+        confidence_BL = 1.0 + bucket.extra
+        target_BF = torch.einsum("blf,bl->bf", chosen_BLF, confidence_BL)
+        x_BF = _conjugate_gradient(
+            solved[bucket.rows], target_BF, chosen_BLF, bucket.extra, gram_FF, ridge, config
+        )
+        solved[bucket.rows] = x_BF
+        predicted_BL = torch.einsum("blf,bf->bl", chosen_BLF, x_BF)
+        # sum over chosen of c(1-p)^2 plus over the rest p^2, the latter by way of the Gram matrix
+        everywhere = ((x_BF @ gram_FF) * x_BF).sum() - (predicted_BL**2).sum()
+        on_chosen = (confidence_BL * (1 - predicted_BL) ** 2).sum()
+        loss += float(on_chosen + everywhere + ridge * (x_BF**2).sum())
+    return loss
+
+
+def _conjugate_gradient(
+    x_BF: torch.Tensor,
+    target_BF: torch.Tensor,
+    chosen_BLF: torch.Tensor,
+    extra_BL: torch.Tensor,
+    gram_FF: torch.Tensor,
+    ridge: float,
+    config: AlsConfig,
+) -> torch.Tensor:
+    """A few steps from the last epoch's solution; all rows of the bucket at once."""
+
+    def system(v_BF: torch.Tensor) -> torch.Tensor:
+        weighted_BL = torch.bmm(chosen_BLF, v_BF.unsqueeze(2)).squeeze(2) * extra_BL
+        return v_BF @ gram_FF + torch.bmm(weighted_BL.unsqueeze(1), chosen_BLF).squeeze(1) + ridge * v_BF
+
+    residual = target_BF - system(x_BF)
+    direction = residual.clone()
+    energy = (residual**2).sum(1, keepdim=True)
+    for _ in range(config.cg_steps):
+        image = system(direction)
+        step = energy / (direction * image).sum(1, keepdim=True).clamp_min(1e-20)
+        x_BF = x_BF + step * direction
+        residual = residual - step * image
+        renewed = (residual**2).sum(1, keepdim=True)
+        direction = residual + renewed / energy.clamp_min(1e-20) * direction
+        energy = renewed
+    return x_BF

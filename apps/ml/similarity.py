@@ -1,0 +1,102 @@
+"""Sparse similarity: term weighting and the nearest rows of a matrix, without a dense n x n."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from apps.ml.signals import Csr
+
+Weighting = Literal["cosine", "tfidf", "bm25"]
+BM25_K1 = 1.2
+BM25_B = 0.75
+PRODUCT_CELLS = 20_000_000
+"""Upper bound of non-zeros held by one block of the product."""
+
+
+def term_weights(counts: Csr, n_documents: int) -> NDArray[np.float64]:
+    """Inverse document frequency per column: log(1 + N / (1 + documents with it)), float64 [n_terms]."""
+    frequency = np.bincount(counts.indices, minlength=counts.shape[1])
+    return np.log1p(n_documents / (1.0 + frequency))
+
+
+def weigh(counts: Csr, weighting: Weighting) -> Csr:
+    """Rows as documents, columns as terms. cosine leaves values as they are; BM25 saturates and corrects for
+    length.
+    """
+    if weighting == "cosine":
+        return counts.astype(np.float32)
+    idf = term_weights(counts, counts.shape[0])
+    data = counts.data.astype(np.float64)
+    if weighting == "tfidf":
+        data = np.sqrt(data)
+    else:
+        length = np.asarray(counts.sum(axis=1)).ravel()
+        relative = length / max(float(length.mean()), 1e-12)
+        norm = BM25_K1 * (1 - BM25_B + BM25_B * relative)
+        data = data * (BM25_K1 + 1) / (data + np.repeat(norm, np.diff(counts.indptr)))
+    weighted = counts.astype(np.float64)
+    weighted.data = data * idf[counts.indices]
+    return weighted.astype(np.float32)
+
+
+def norms(rows: Csr) -> NDArray[np.float64]:
+    """Euclidean length of each row."""
+    return np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1), dtype=np.float64)).ravel()
+
+
+def normalised(rows: Csr) -> Csr:
+    """Rows of length 1; empty rows stay empty."""
+    lengths = norms(rows)
+    scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return sparse.csr_matrix(sparse.diags(scale) @ rows).astype(np.float32)
+
+
+def nearest(queries: Csr, rows: Csr, k: int, shrink: float = 0.0, skip_self: bool = False) -> Csr:
+    """The k most similar `rows` of each query by cosine, damped where there is little evidence.
+
+    similarity = q.r / (|q| |r| + shrink). skip_self: query i is row i and not its own neighbour. Returns
+    float32 CSR [n_queries, n_rows] with at most k positive entries per row.
+    """
+    query_norms, row_norms = norms(queries), norms(rows)
+    turned = sparse.csc_matrix(rows.T)
+    blocks = []
+    for start, stop in _blocks(queries, rows):
+        product = sparse.csr_matrix(queries[start:stop] @ turned)
+        owner = np.repeat(np.arange(start, stop), np.diff(product.indptr))
+        product.data = product.data / (query_norms[owner] * row_norms[product.indices] + shrink)
+        if skip_self:
+            product.data[product.indices == owner] = 0.0
+        blocks.append(strongest(product, k))
+    if not blocks:
+        return strongest(sparse.csr_matrix(queries @ turned), k)
+    return sparse.csr_matrix(sparse.vstack(blocks)).astype(np.float32)
+
+
+def strongest(matrix: Csr, k: int) -> Csr:
+    """The k largest positive entries of each row; ties keep the lowest column."""
+    owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, owner))
+    place = np.arange(len(order)) - matrix.indptr[owner[order]]
+    kept = order[(place < k) & (matrix.data[order] > 0)]
+    return sparse.csr_matrix((matrix.data[kept], (owner[kept], matrix.indices[kept])), shape=matrix.shape)
+
+
+def _blocks(queries: Csr, rows: Csr) -> Iterator[tuple[int, int]]:
+    """Ranges of queries whose product stays within PRODUCT_CELLS, whatever the sparsity."""
+    columns = np.bincount(rows.indices, minlength=rows.shape[1])
+    touched = queries.astype(np.float64)
+    touched.data[:] = 1.0
+    cost = np.minimum(np.asarray(touched @ columns).ravel(), rows.shape[0])
+    start, total = 0, 0.0
+    for row, cells in enumerate(cost):
+        if total + cells > PRODUCT_CELLS and row > start:
+            yield start, row
+            start, total = row, 0.0
+        total += cells
+    if start < queries.shape[0]:
+        yield start, queries.shape[0]
