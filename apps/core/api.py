@@ -1,6 +1,6 @@
 """One shape for every error of the API, for plain Django views and for REST framework alike.
 
-`{"error": {"code", "message", "field", "value", "remedy"}}`; the last three are null where they make no sense.
+`{"error": {"code", "message", "field", "value", "remedy"}}`; the last three are null where they mean nothing.
 """
 
 import logging
@@ -147,7 +147,13 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     """REST framework's exception handler, in the documented shape."""
     error = problem_of(exc)
     if error is None and isinstance(exc, exceptions.APIException):
-        body = {"code": exc.default_code, "message": str(exc.detail), "field": None, "value": None, "remedy": None}
+        body = {
+            "code": exc.default_code,
+            "message": str(exc.detail),
+            "field": None,
+            "value": None,
+            "remedy": None,
+        }
         return Response({"error": body}, status=exc.status_code)
     if error is None:
         return None
@@ -179,7 +185,7 @@ def errors_answered(
 
 
 def json_body(request: HttpRequest, *, limit: int) -> Any:
-    """The request's JSON, read only if it is at most `limit` bytes; raises InvalidInput or PayloadTooLarge."""
+    """The request's JSON, if it is at most `limit` bytes; raises InvalidInput or PayloadTooLarge."""
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > limit:
         raise PayloadTooLarge(f"The body has {length} bytes; send at most {limit}.")

@@ -35,7 +35,7 @@ def path_document(
     """Describe one plain view: `path` as in OpenAPI (`/api/v1/x/{id}`), `method` lower case.
 
     `operation` is an OpenAPI operation object; the key's security and the named `errors` are added to it.
-    `components` are schemas it refers to as `#/components/schemas/<name>`. Call it at import of the urls module.
+    `components` are schemas it refers to as `#/components/schemas/<name>`. Call it when the urls load.
     """
     for status in errors:
         operation["responses"].setdefault(status, error_answer(ERRORS[status]))
@@ -57,7 +57,9 @@ def json_content(schema: dict[str, Any], example: Any = None) -> dict[str, Any]:
     return {"application/json": content}
 
 
-def documented_paths_add(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:
+def documented_paths_add(
+    result: dict[str, Any], generator: Any, request: Any, public: bool
+) -> dict[str, Any]:
     """Post-processing hook: add the described plain views to the generated document."""
     for path, operations in sorted(_documented.items()):
         result["paths"].setdefault(path, {}).update(operations)

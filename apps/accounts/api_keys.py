@@ -1,0 +1,184 @@
+"""Who calls the API: keys recognised without a query, scopes, throttles.
+
+For plain views; `api.py` has REST framework's.
+
+A key is looked up at most once every KEY_SECONDS per process, so that a revoked one stops within two seconds.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.core.cache import cache
+from django.db import InterfaceError, OperationalError, connection
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from apps.accounts.models import ApiClient
+from apps.accounts.selectors import token_hash
+from apps.core import clock
+from apps.core.api import MethodNotAllowed, errors_answered
+from apps.core.errors import Forbidden, Throttled, Unauthorized
+
+KEY_SECONDS = 1.5
+# While the database is away a key that was good a moment ago stays good this long.
+OUTAGE_SECONDS = 900.0
+CACHE_LIMIT = 5_000
+USED_EVERY = timedelta(minutes=1)
+# The shared counter is asked once per block of requests, so that throttling costs next to nothing.
+BLOCKS_PER_MINUTE = 60
+SCHEME = "api-key "
+HOW_TO = "Send the header `Authorization: Api-Key <key>`; an admin makes keys under Settings."
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCaller:
+    """The client behind a request."""
+
+    id: int
+    name: str
+    scopes: frozenset[str]
+    requests_per_minute: int
+
+    @property
+    def is_authenticated(self) -> bool:
+        """For REST framework, which takes this object for the request's user."""
+        return True
+
+
+@dataclass(slots=True)
+class _Window:
+    minute: int
+    left: int
+    closed: bool
+
+
+_lock = threading.Lock()
+_known: dict[tuple[str, str], tuple[float, ApiCaller | None]] = {}
+_windows: dict[tuple[str, int], _Window] = {}
+
+
+def api_keys_forget() -> None:
+    """Drop what this process knows of keys and throttles."""
+    with _lock:
+        _known.clear()
+        _windows.clear()
+
+
+def _caller_load(key_hash: str) -> ApiCaller | None:
+    client = ApiClient.objects.filter(key_hash=key_hash, revoked_at=None).first()
+    if client is None:
+        return None
+    now = clock.now()
+    if client.last_used_at is None or now - client.last_used_at > USED_EVERY:
+        ApiClient.objects.filter(pk=client.pk).update(last_used_at=now)
+    return ApiCaller(client.pk, client.name, frozenset(client.scopes), client.requests_per_minute)
+
+
+def caller_of_key(key: str) -> ApiCaller | None:
+    """The caller whose key this is; None when it is unknown or revoked."""
+    name = (connection.settings_dict["NAME"], token_hash(key))
+    moment = time.monotonic()
+    known = _known.get(name)
+    if known and moment - known[0] < KEY_SECONDS:
+        return known[1]
+    try:
+        caller = _caller_load(name[1])
+    except (OperationalError, InterfaceError):
+        if known and known[1] and moment - known[0] < OUTAGE_SECONDS:
+            return known[1]
+        raise
+    with _lock:
+        if len(_known) >= CACHE_LIMIT:  # somebody is trying keys
+            _known.clear()
+        _known[name] = (moment, caller)
+    return caller
+
+
+def api_caller_authenticate(header: str | None) -> ApiCaller:
+    """The caller named by an Authorization header; raises Unauthorized."""
+    if not header or header[: len(SCHEME)].lower() != SCHEME:
+        raise Unauthorized(f"No API key was sent. {HOW_TO}")
+    caller = caller_of_key(header[len(SCHEME) :].strip())
+    if caller is None:
+        raise Unauthorized(f"The API key is not known or was revoked. {HOW_TO}")
+    return caller
+
+
+def scope_require(caller: ApiCaller, scope: str) -> None:
+    """Raise Forbidden unless the caller's key has `scope`."""
+    if scope not in caller.scopes:
+        raise Forbidden(
+            f"The API key {caller.name!r} lacks the scope {scope!r}. An admin can make one that has it."
+        )
+
+
+def throttle_check(caller: ApiCaller) -> None:
+    """Count one request of the caller against its limit per minute, over all processes; raises Throttled.
+
+    Each process takes requests in blocks from a counter in the cache, so the limit may be overrun by one
+    block per process at a minute's end. With the cache away each process counts alone.
+    """
+    now = time.time()
+    minute = int(now // 60)
+    name = (connection.settings_dict["NAME"], caller.id)
+    with _lock:
+        window = _windows.get(name)
+        if window is None or window.minute != minute:
+            window = _windows[name] = _Window(minute=minute, left=0, closed=False)
+        if window.left <= 0 and not window.closed:
+            window.left = _block_take(caller, minute)
+            window.closed = window.left <= 0
+        if window.closed:
+            wait = max(1, 60 - int(now % 60))
+            raise Throttled(
+                f"The API key {caller.name!r} may ask {caller.requests_per_minute} times a minute.",
+                retry_after=wait,
+            )
+        window.left -= 1
+
+
+def _block_take(caller: ApiCaller, minute: int) -> int:
+    block = max(1, caller.requests_per_minute // BLOCKS_PER_MINUTE)
+    name = f"throttle:{caller.id}:{minute}"
+    try:
+        cache.add(name, 0, timeout=120)
+        taken = cache.incr(name, block)
+    except Exception:  # whatever the cache client raises: an outage of the cache must not stop the API
+        return caller.requests_per_minute
+    return max(0, min(block, caller.requests_per_minute - (taken - block)))
+
+
+P = ParamSpec("P")
+PlainView = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def api_view_plain(
+    *methods: str, scope: str
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, ApiCaller, P], HttpResponse]],
+    Callable[Concatenate[HttpRequest, P], HttpResponse],
+]:
+    """Make `view(request, caller, …)` an endpoint: method, key, scope, throttle, errors in the one shape."""
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, ApiCaller, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @csrf_exempt
+        @errors_answered
+        @wraps(view)
+        def endpoint(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if request.method not in methods:
+                raise MethodNotAllowed(request.method, methods)
+            caller = api_caller_authenticate(request.META.get("HTTP_AUTHORIZATION"))
+            scope_require(caller, scope)
+            throttle_check(caller)
+            return view(request, caller, *args, **kwargs)
+
+        return endpoint
+
+    return decorate
