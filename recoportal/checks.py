@@ -69,7 +69,7 @@ def services_check() -> list[CheckMessage]:
     return [
         Error(
             f"{name} is not set.",
-            hint=f"Start with `make demo` or through manage.py, which start embedded services, or set {name}.",
+            hint=f"Start by `make demo` or manage.py, which start embedded services, or set {name}.",
             id="recoportal.E008",
         )
         for name in ("DATABASE_URL", "REDIS_URL", "CACHE_URL")

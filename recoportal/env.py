@@ -277,29 +277,29 @@ class Env:
             return parse(setting, setting.default) if setting.default or setting.kind == "list" else ""
         return False if setting.kind == "bool" else setting.default
 
-    def str(self, name: str) -> str:
+    def get_str(self, name: str) -> str:
         """Return a text, choice, zone or URL setting."""
         return str(self._value(name))
 
-    def int(self, name: str) -> int:
+    def get_int(self, name: str) -> int:
         """Return a whole-number setting."""
         value = self._value(name)
         assert isinstance(value, int)
         return value
 
-    def bool(self, name: str, default: bool | None = None) -> bool:
+    def get_bool(self, name: str, default: bool | None = None) -> bool:
         """Return a yes/no setting; `default` replaces the declared one when nothing is set."""
         if default is not None and not self.text(name):
             return default
         return bool(self._value(name))
 
-    def list(self, name: str) -> list[str]:
+    def get_list(self, name: str) -> list[str]:
         """Return a comma-separated setting as a list."""
         value = self._value(name)
         assert isinstance(value, list)
         return value
 
-    def path(self, name: str) -> Path:
+    def get_path(self, name: str) -> Path:
         """Return a folder setting as an absolute path (not resolved, not created)."""
         value = self._value(name)
         assert isinstance(value, Path)

@@ -16,7 +16,7 @@ from recoportal.embedded import (
 
 def main(action: str) -> int:
     """Do one action on the configured data folder; returns the exit code."""
-    data_dir = env.load().path("RECOPORTAL_DATA_DIR")
+    data_dir = env.load().get_path("RECOPORTAL_DATA_DIR")
     if action == "start":
         services_ensure(data_dir, on_start=lambda name: print(f"starting {name}"))
     elif action == "stop":

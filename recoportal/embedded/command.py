@@ -44,7 +44,7 @@ def addresses_ensure(environ: MutableMapping[str, str]) -> None:
         print(f"starting {name} …", file=sys.stderr, flush=True)
 
     urls = services_ensure(
-        settings.path("RECOPORTAL_DATA_DIR"), names=[SERVICE_OF[name] for name in missing], on_start=tell
+        settings.get_path("RECOPORTAL_DATA_DIR"), names=[SERVICE_OF[name] for name in missing], on_start=tell
     )
     environ.update(urls)
 

@@ -61,7 +61,6 @@ class Owner:
 
     def run(self, command: Sequence[str | Path], *, timeout: float) -> subprocess.CompletedProcess[str]:
         """Run a command as this account, away from the caller's folder, terminal and environment."""
-        identity = {"user": self.uid, "group": self.gid, "extra_groups": []} if self.dropped else {}
         try:
             return subprocess.run(
                 [str(part) for part in command],
@@ -75,7 +74,9 @@ class Owner:
                 timeout=timeout,
                 check=False,
                 umask=0o077,
-                **identity,  # type: ignore[call-overload]
+                user=self.uid if self.dropped else None,
+                group=self.gid if self.dropped else None,
+                extra_groups=[] if self.dropped else None,
             )
         except subprocess.TimeoutExpired as error:
             raise ServicesError(f"{Path(command[0]).name} did not end within {timeout:.0f} s.") from error

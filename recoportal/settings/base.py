@@ -14,19 +14,19 @@ BASE_DIR = env.BASE_DIR
 ENV = env.load()
 
 # --- where things are kept ----
-DATA_DIR = ENV.path("RECOPORTAL_DATA_DIR")
+DATA_DIR = ENV.get_path("RECOPORTAL_DATA_DIR")
 MEDIA_ROOT = DATA_DIR / "media"
 MEDIA_URL = "/media/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_URL = "/static/"
 
 # --- database: one database is one shop (apps/adr/0002) ----
-DATABASE_URL = ENV.str("DATABASE_URL")
+DATABASE_URL = ENV.get_str("DATABASE_URL")
 DATABASES: dict[str, dict[str, Any]] = {
     "default": database_settings(
         DATABASE_URL,
-        pool_max=ENV.int("RECOPORTAL_DB_POOL_MAX"),
-        pool_timeout=ENV.int("RECOPORTAL_DB_POOL_TIMEOUT"),
+        pool_max=ENV.get_int("RECOPORTAL_DB_POOL_MAX"),
+        pool_timeout=ENV.get_int("RECOPORTAL_DB_POOL_TIMEOUT"),
     )
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -35,10 +35,10 @@ SHOP_NAME: str = DATABASES["default"]["NAME"]
 SHOP_DIR = DATA_DIR / "shops" / SHOP_NAME
 
 # --- security ----
-SECRET_KEY = ENV.str("RECOPORTAL_SECRET_KEY")
+SECRET_KEY = ENV.get_str("RECOPORTAL_SECRET_KEY")
 DEBUG = False
-ALLOWED_HOSTS: list[str] = ENV.list("RECOPORTAL_ALLOWED_HOSTS")
-CSRF_TRUSTED_ORIGINS: list[str] = ENV.list("RECOPORTAL_CSRF_TRUSTED_ORIGINS")
+ALLOWED_HOSTS: list[str] = ENV.get_list("RECOPORTAL_ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS: list[str] = ENV.get_list("RECOPORTAL_CSRF_TRUSTED_ORIGINS")
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -143,12 +143,12 @@ UNFOLD: dict[str, Any] = {
 }
 
 # --- language and time ----
-LANGUAGE_CODE = ENV.str("RECOPORTAL_LANGUAGE")
+LANGUAGE_CODE = ENV.get_str("RECOPORTAL_LANGUAGE")
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = True
 USE_TZ = True
-TIME_ZONE = ENV.str("RECOPORTAL_TIME_ZONE")
+TIME_ZONE = ENV.get_str("RECOPORTAL_TIME_ZONE")
 
 # --- static files: the project's own, and Plotly from its wheel; no CDN ----
 STATICFILES_DIRS = [path for path in (BASE_DIR / "static",) if path.is_dir()]
@@ -163,8 +163,8 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 
 # --- cache (evicting) and broker with inbox (append-only): two servers, apps/adr and DESIGN 4 ----
-CACHE_URL = ENV.str("CACHE_URL")
-REDIS_URL = ENV.str("REDIS_URL")
+CACHE_URL = ENV.get_str("CACHE_URL")
+REDIS_URL = ENV.get_str("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -197,7 +197,7 @@ CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 2, "interval_start": 0, "inte
 CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {
     # Several shops may share one broker: each has its own keys, so no worker sees another shop's tasks.
     "global_keyprefix": f"{SHOP_NAME}:",
-    "visibility_timeout": ENV.int("RECOPORTAL_TASK_VISIBILITY_SECONDS"),
+    "visibility_timeout": ENV.get_int("RECOPORTAL_TASK_VISIBILITY_SECONDS"),
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
     "socket_connect_timeout": 2,
@@ -241,16 +241,16 @@ LOGGING: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": ENV.str("RECOPORTAL_LOG_LEVEL")},
+    "root": {"handlers": ["console"], "level": ENV.get_str("RECOPORTAL_LOG_LEVEL")},
     "loggers": {"django.server": {"handlers": ["console"], "level": "INFO", "propagate": False}},
 }
 
 # --- the product's own ----
-DEVICE = ENV.str("RECOPORTAL_DEVICE")
-WEB_HOST = ENV.str("RECOPORTAL_HOST")
-WEB_PORT = ENV.int("RECOPORTAL_PORT")
-WEB_WORKERS = ENV.int("RECOPORTAL_WEB_WORKERS")
-BEHIND_PROXY = ENV.bool("RECOPORTAL_BEHIND_PROXY")
+DEVICE = ENV.get_str("RECOPORTAL_DEVICE")
+WEB_HOST = ENV.get_str("RECOPORTAL_HOST")
+WEB_PORT = ENV.get_int("RECOPORTAL_PORT")
+WEB_WORKERS = ENV.get_int("RECOPORTAL_WEB_WORKERS")
+BEHIND_PROXY = ENV.get_bool("RECOPORTAL_BEHIND_PROXY")
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     AXES_IPWARE_PROXY_COUNT = 1

@@ -3,7 +3,7 @@
 from recoportal.secretkey import secret_key_ensure
 from recoportal.settings.base import *
 
-DEBUG = ENV.bool("RECOPORTAL_DEBUG", default=True)
+DEBUG = ENV.get_bool("RECOPORTAL_DEBUG", default=True)
 ALLOWED_HOSTS = [*ALLOWED_HOSTS, "localhost", "127.0.0.1", "[::1]"]
 SECRET_KEY = SECRET_KEY or secret_key_ensure(DATA_DIR)
 WHITENOISE_USE_FINDERS = DEBUG
