@@ -60,7 +60,7 @@ class RunningJob:
         self._wake.set()
 
     def finish(self, result: Mapping[str, Any] | None = None, message: str = "") -> None:
-        """Close the job as done, in the transaction of the work's last write; else the block's end does it."""
+        """Close the job as done, in the transaction of the work's last write; else leaving the block does."""
         self._flush()
         services.job_finish(job_id=self.id, worker=self.worker, result=result, message=message)
         self._finished = True

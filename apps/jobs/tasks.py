@@ -5,7 +5,7 @@ from celery import shared_task
 from apps.jobs import queue, services
 
 
-@shared_task(name="jobs.sweep", ignore_result=True)
+@shared_task
 def jobs_sweep() -> None:
     """Wake up forgotten jobs and those of dead workers (beat, every 10 s)."""
     for wake_up in services.jobs_sweep():

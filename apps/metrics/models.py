@@ -17,3 +17,38 @@ class DailyMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.placement or 'shop'}"
+
+
+class DailyItem(models.Model):
+    """What one product had of a day in one scope; coverage, Gini and novelty of any period add up from it.
+
+    Scope '' carries `events` (how much is done with the product at all), a placement carries the others.
+    """
+
+    day = models.DateField()
+    placement = models.CharField(max_length=40, blank=True, default="")
+    product_id = models.BigIntegerField()
+    seen = models.PositiveIntegerField(default=0)
+    clicked = models.PositiveIntegerField(default=0)
+    events = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["day", "placement", "product_id"], name="daily_item_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.placement or 'shop'} {self.product_id}"
+
+
+class RollupState(models.Model):
+    """How far the rollups have come: one row."""
+
+    through_id = models.BigIntegerField(default=0, help_text="Interactions up to this id are in the rollups.")
+    built_at = models.DateTimeField(auto_now=True)
+    seconds = models.FloatField(default=0.0)
+    days = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"through event {self.through_id}"

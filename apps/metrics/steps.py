@@ -1,0 +1,200 @@
+"""The SQL steps behind `apps.metrics.definitions`: one temporary table each, over a window of days.
+
+The words used are defined there.
+"""
+
+SESSION_GAP = "interval '30 minutes'"
+# A session that starts before midnight is followed this far into the next day.
+SESSION_TAIL = "interval '12 hours'"
+
+# Parameters of all steps: start, end (moments, end open), zone (name), window (an interval), back (the start
+# of the day that lies one attribution window before start).
+EVENT = f"""
+CREATE TEMP TABLE m_event ON COMMIT DROP AS
+SELECT i.id, i.occurred_at AS at, k.role, i.shopper_id, i.product_id, i.request_id, i.session,
+       coalesce('s' || i.shopper_id, 'a' || nullif(i.session, '')) AS who,
+       abs(i.quantity) AS quantity, i.price::float8 AS own_price, p.price::float8 AS list_price,
+       p.cost::float8 AS cost, i.context ->> 'order' AS order_ref
+FROM events_interaction i
+JOIN events_eventkind k ON k.id = i.kind_id
+LEFT JOIN catalog_product p ON p.id = i.product_id
+WHERE NOT i.bot AND i.occurred_at >= %(back)s - {SESSION_GAP} AND i.occurred_at < %(end)s + {SESSION_TAIL}
+"""
+
+ACT = f"""
+CREATE TEMP TABLE m_act ON COMMIT DROP AS
+WITH flagged AS (
+    SELECT id, who, at, role, quantity * coalesce(own_price, list_price, 0) AS amount, session, order_ref,
+           CASE WHEN at - lag(at) OVER (PARTITION BY who ORDER BY at, id) < {SESSION_GAP}
+                THEN 0 ELSE 1 END AS starts
+    FROM m_event
+    WHERE who IS NOT NULL AND role <> 'return' AND at >= %(start)s - {SESSION_GAP}
+)
+SELECT *, sum(starts) OVER (PARTITION BY who ORDER BY at, id) AS session_no FROM flagged
+"""
+
+SESSION = """
+CREATE TEMP TABLE m_session ON COMMIT DROP AS
+SELECT who, session_no, min(at) AS started, max(at) AS ended,
+       (min(at) AT TIME ZONE %(zone)s)::date AS day,
+       bool_or(role = 'purchase') AS bought,
+       coalesce(sum(amount) FILTER (WHERE role = 'purchase'), 0) AS revenue
+FROM m_act GROUP BY who, session_no HAVING min(at) >= %(start)s AND min(at) < %(end)s
+"""
+
+ORDER = """
+CREATE TEMP TABLE m_order ON COMMIT DROP AS
+SELECT (min(at) AT TIME ZONE %(zone)s)::date AS day, sum(amount) AS amount
+FROM m_act WHERE role = 'purchase'
+GROUP BY who, session_no, coalesce(order_ref, session)
+HAVING min(at) >= %(start)s AND min(at) < %(end)s
+"""
+
+SLATE = f"""
+CREATE TEMP TABLE m_slate ON COMMIT DROP AS
+WITH served AS (
+    SELECT DISTINCT ON (request_id) request_id, served_at AS at, placement, product_ids,
+           coalesce('s' || shopper_id, 'a' || nullif(session, '')) AS who,
+           (served_at AT TIME ZONE %(zone)s)::date AS day
+    FROM events_exposure
+    WHERE served_at >= %(back)s AND served_at < %(end)s
+    ORDER BY request_id, served_at
+), told AS (
+    SELECT i.request_id, bool_or(i.bot) AS bot,
+           bool_or(k.role = 'seen') AS reported,
+           CASE WHEN NOT bool_or(k.role = 'seen' AND i.product_id IS NULL) THEN
+               array_agg(DISTINCT i.product_id) FILTER (WHERE k.role = 'seen') END AS seen_ids,
+           coalesce(array_agg(DISTINCT i.product_id)
+                    FILTER (WHERE k.role = 'click' AND i.product_id = ANY (s.product_ids)), '{{}}')
+               AS clicked_ids,
+           bool_or(k.role = 'click') AS clicked
+    FROM served s JOIN events_interaction i ON i.request_id = s.request_id
+    JOIN events_eventkind k ON k.id = i.kind_id
+    WHERE k.role IN ('seen', 'click') AND i.occurred_at >= %(back)s - {SESSION_GAP}
+    GROUP BY i.request_id
+), joined AS (
+    SELECT s.*, coalesce(t.reported, false) AS reported, t.seen_ids,
+           coalesce(t.clicked, false) AS clicked, coalesce(t.clicked_ids, '{{}}') AS clicked_ids,
+           bool_or(coalesce(t.reported, false)) OVER (PARTITION BY s.placement, s.day) AS seen_known
+    FROM served s LEFT JOIN told t USING (request_id)
+    WHERE NOT coalesce(t.bot, false)
+)
+SELECT *, (reported OR clicked) AS seen, (reported OR clicked OR NOT seen_known) AS base FROM joined
+"""
+
+ITEM = """
+CREATE TEMP TABLE m_item ON COMMIT DROP AS
+SELECT s.request_id, s.at, s.day, s.placement, s.who, u.product_id, p.category_id,
+       u.product_id = ANY (s.clicked_ids) AS clicked
+FROM m_slate s
+CROSS JOIN LATERAL (SELECT DISTINCT unnest(s.product_ids) AS product_id) u
+LEFT JOIN catalog_product p ON p.id = u.product_id
+WHERE s.base
+  AND (s.seen_ids IS NULL OR u.product_id = ANY (s.seen_ids) OR u.product_id = ANY (s.clicked_ids))
+"""
+
+# Diversity within a slate: 1 - share of its item pairs that are of one category (Ziegler et al. 2005, with
+# category equality as the similarity).
+SLATE_ITEMS = """
+CREATE TEMP TABLE m_slate_items ON COMMIT DROP AS
+SELECT request_id, sum(n) AS items, sum(n_clicked) AS clicked,
+       CASE WHEN sum(n) > 1 THEN 1 - sum(n * (n - 1)) / (sum(n) * (sum(n) - 1)) END AS diversity
+FROM (
+    SELECT request_id, category_id, count(*) AS n, count(*) FILTER (WHERE clicked) AS n_clicked
+    FROM m_item WHERE at >= %(start)s GROUP BY request_id, category_id
+) g GROUP BY request_id
+"""
+
+CLICK = """
+CREATE TEMP TABLE m_click ON COMMIT DROP AS
+SELECT c.id, c.who, c.at, c.product_id, e.placement
+FROM m_event c
+JOIN (SELECT DISTINCT ON (request_id) request_id, placement FROM events_exposure
+      WHERE request_id IN (SELECT request_id FROM m_event WHERE role = 'click' AND request_id IS NOT NULL)
+      ORDER BY request_id, served_at) e ON e.request_id = c.request_id
+WHERE c.role = 'click' AND c.who IS NOT NULL
+"""
+
+PURCHASE = """
+CREATE TEMP TABLE m_purchase ON COMMIT DROP AS
+SELECT p.id, p.who, p.at, (p.at AT TIME ZONE %(zone)s)::date AS day, p.product_id, p.quantity,
+       p.quantity * coalesce(p.own_price, p.list_price, 0) AS amount, p.quantity * p.cost AS cost,
+       c.placement, c.product_id IS NOT DISTINCT FROM p.product_id AS direct
+FROM m_event p
+LEFT JOIN LATERAL (
+    SELECT placement, product_id FROM m_click c
+    WHERE c.who = p.who AND c.at <= p.at AND c.at >= p.at - %(window)s::interval
+    ORDER BY c.at DESC, c.id DESC LIMIT 1
+) c ON true
+WHERE p.role = 'purchase' AND p.at >= %(start)s AND p.at < %(end)s
+"""
+
+# A return's purchase may lie far before the window: it is looked up by shopper and time, one by one.
+RETURN = """
+CREATE TEMP TABLE m_return ON COMMIT DROP AS
+WITH matched AS (
+    SELECT r.id, r.who, (r.at AT TIME ZONE %(zone)s)::date AS day, r.quantity, r.cost,
+           coalesce(r.own_price, b.price, r.list_price, 0) AS price,
+           b.id AS purchase_id, b.quantity AS bought, b.at AS bought_at, b.price AS bought_price, r.at,
+           r.shopper_id
+    FROM m_event r
+    LEFT JOIN LATERAL (
+        SELECT i.id, abs(i.quantity) AS quantity, i.occurred_at AS at,
+               coalesce(i.price::float8, r.list_price, 0) AS price
+        FROM events_interaction i JOIN events_eventkind k ON k.id = i.kind_id
+        WHERE i.shopper_id = r.shopper_id AND i.product_id = r.product_id AND k.role = 'purchase'
+          AND NOT i.bot AND i.occurred_at <= r.at
+        ORDER BY i.occurred_at DESC, i.id DESC LIMIT 1
+    ) b ON true
+    WHERE r.role = 'return' AND r.at >= %(start)s AND r.at < %(end)s
+), capped AS (
+    SELECT *, greatest(0, least(quantity, bought - coalesce(sum(quantity) OVER earlier, 0))) AS undone
+    FROM matched
+    WINDOW earlier AS (
+        PARTITION BY purchase_id ORDER BY at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+)
+SELECT c.id, c.day, c.quantity * c.price AS amount, c.quantity * c.cost AS cost,
+       c.undone * c.bought_price AS undone_amount, a.placement
+FROM capped c
+LEFT JOIN LATERAL (
+    SELECT e.placement FROM events_interaction i
+    JOIN events_eventkind k ON k.id = i.kind_id
+    JOIN events_exposure e ON e.request_id = i.request_id
+    WHERE c.purchase_id IS NOT NULL AND i.shopper_id = c.shopper_id AND k.role = 'click' AND NOT i.bot
+      AND i.occurred_at <= c.bought_at AND i.occurred_at >= c.bought_at - %(window)s::interval
+    ORDER BY i.occurred_at DESC, i.id DESC LIMIT 1
+) a ON true
+"""
+
+ASSIST = """
+CREATE TEMP TABLE m_assist ON COMMIT DROP AS
+SELECT DISTINCT ON (p.id) p.id, p.day, p.amount, s.placement
+FROM m_purchase p
+JOIN m_item s ON s.who = p.who AND s.product_id = p.product_id
+WHERE p.placement IS NULL AND s.at <= p.at AND s.at >= p.at - %(window)s::interval
+ORDER BY p.id, s.at DESC, s.request_id
+"""
+
+# A slate falls into the session that runs when it is served, or else into one that starts within the gap.
+SESSION_SLATE = f"""
+CREATE TEMP TABLE m_session_slate ON COMMIT DROP AS
+SELECT DISTINCT s.placement, v.who, v.session_no, v.day, v.bought
+FROM (
+    SELECT DISTINCT ON (s.request_id) s.request_id, s.placement, v.who, v.session_no, v.day, v.bought
+    FROM m_slate s JOIN m_session v ON v.who = s.who
+     AND s.at > v.started - {SESSION_GAP} AND s.at < v.ended + {SESSION_GAP}
+    WHERE s.base
+    ORDER BY s.request_id, (v.started <= s.at) DESC, v.started
+) v JOIN m_slate s USING (request_id)
+"""
+
+STEPS: tuple[tuple[str, str], ...] = (
+    ("m_event", EVENT), ("m_act", ACT), ("m_session", SESSION), ("m_order", ORDER), ("m_slate", SLATE),
+    ("m_item", ITEM), ("m_slate_items", SLATE_ITEMS), ("m_click", CLICK), ("m_purchase", PURCHASE),
+    ("m_return", RETURN), ("m_assist", ASSIST), ("m_session_slate", SESSION_SLATE),
+)  # fmt: skip
+INDEXES: dict[str, str] = {
+    "m_click": "CREATE INDEX ON m_click (who, at)",
+    "m_session": "CREATE INDEX ON m_session (who, started)",
+}
