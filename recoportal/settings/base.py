@@ -9,6 +9,7 @@ from kombu import Queue
 
 from recoportal import env
 from recoportal.databases import database_settings
+from recoportal.settings.unfold import UNFOLD as UNFOLD
 
 BASE_DIR = env.BASE_DIR
 ENV = env.load()
@@ -135,13 +136,6 @@ TEMPLATES = [
         },
     },
 ]
-UNFOLD: dict[str, Any] = {
-    "SITE_TITLE": "RecoPortal",
-    "SITE_HEADER": "RecoPortal",
-    "SITE_SYMBOL": "storefront",
-    "SHOW_LANGUAGES": True,
-}
-
 # --- language and time ----
 LANGUAGE_CODE = ENV.get_str("RECOPORTAL_LANGUAGE")
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
