@@ -18,8 +18,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
-from apps.accounts.models import AuditEntry, User
-from apps.core.clock import now
+from apps.accounts.models import User
+from apps.accounts.services import audit_record
 
 EXPORT_ROWS = 10_000
 
@@ -82,8 +82,7 @@ class RecordAdmin(ModelAdmin):
         after: dict[str, Any] | None,
     ) -> None:
         assert isinstance(request.user, User)
-        AuditEntry.objects.create(
-            at=now(),
+        audit_record(
             actor=request.user,
             verb=f"{obj._meta.model_name}.{verb}",
             object_type=obj._meta.label,

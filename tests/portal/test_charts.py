@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import re
 from datetime import date, timedelta
+from pathlib import Path
+
+from django.conf import settings
 
 from apps.portal.charts.by_day import DayPoint, by_day
 from apps.portal.charts.by_placement import PlacementBar, by_placement
@@ -126,6 +130,13 @@ def _luminance(color: str) -> float:
 def _contrast(one: str, other: str) -> float:
     high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+def test_source_colours_are_those_of_the_pages() -> None:
+    sheet = (Path(settings.BASE_DIR) / "static/portal/portal.css").read_text()
+    found = re.findall(r"--source-(\d): (#[0-9a-f]{6});", sheet)
+    assert [color for _, color in found[:8]] == list(SOURCE_COLORS_LIGHT)
+    assert [color for _, color in found[8:]] == list(SOURCE_COLORS_DARK)
 
 
 def test_source_colours_and_text_can_be_seen_on_their_paper() -> None:

@@ -46,7 +46,7 @@ def by_day(
         band = {"x": days, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         traces += [
             {**band, "y": lows, "meta": "band"},
-            {**band, "y": highs, "fill": "tonexty", "meta": "band", "fillcolor": "rgba(124, 58, 237, 0.14)"},
+            {**band, "y": highs, "fill": "tonexty", "meta": "band", "fillcolor": "rgba(106, 111, 240, 0.16)"},
         ]
     if any(value is not None for value in shifted):
         line = {"dash": "dot", "width": 1.5, "color": QUIET}

@@ -2,31 +2,16 @@
 
 from typing import Any
 
-# Okabe and Ito's colour-blind-safe eight, darkened for light paper and lightened for dark paper so that
-# a line keeps a contrast of 3:1 or better on either. A source's `color` is its index here.
+# A source's `color` is its index here; the same eight as --source-0 to --source-7 in portal.css.
 SOURCE_COLORS_LIGHT = (
-    "#0072b2",
-    "#d55e00",
-    "#008f6b",
-    "#b0568f",
-    "#b07c00",
-    "#2b8cc4",
-    "#6b6b6b",
-    "#7a4fbf",
-)
+    "#0d437b", "#782b00", "#0c7c25", "#a19132", "#d5608c", "#439cca", "#8f58ca", "#5e5158",
+)  # fmt: skip
 SOURCE_COLORS_DARK = (
-    "#4ea3dd",
-    "#ff8a4c",
-    "#2fc79b",
-    "#e08fbf",
-    "#e8b730",
-    "#7cc7f2",
-    "#a8a8a8",
-    "#b295ec",
-)
+    "#6996e4", "#e67528", "#b4eda8", "#f5ae16", "#af4d8c", "#69cefe", "#7162d8", "#a09a9b",
+)  # fmt: skip
 
 # Readable on either paper: the draft and brand accent, and the grey of what is only compared with.
-ACCENT = "#8b5cf6"
+ACCENT = "#6a6ff0"
 QUIET = "#8a94a6"
 
 FONT = "Inter, 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif"

@@ -1,0 +1,119 @@
+"""The shop's settings, placements and API keys."""
+
+from zoneinfo import available_timezones
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.services import SCOPES
+from apps.merchandising.models import PlacementKind
+from apps.portal.forms.base import PortalForm, currency_choices, language_choices, zone_check
+
+SCOPE_TITLES = {
+    "recommend": _("Recommendations: ask for slates"),
+    "events": _("Events: report what shoppers did"),
+    "catalog": _("Catalogue: send products"),
+}
+
+
+class ShopForm(PortalForm):
+    """What the shop is called and how its numbers are read."""
+
+    name = forms.CharField(label=_("Shop name"), max_length=80)
+    currency = forms.ChoiceField(
+        label=_("Currency"), choices=currency_choices, help_text=_("Every amount on these pages is in it.")
+    )
+    time_zone = forms.CharField(
+        label=_("Time zone"),
+        help_text=_("A day of the shop begins and ends in it. Type a city, for example Europe/London."),
+        widget=forms.TextInput(attrs={"list": "time-zones", "autocomplete": "off"}),
+    )
+    languages = forms.MultipleChoiceField(
+        label=_("Languages of the storefront"),
+        choices=language_choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text=_("Products may carry a title and description in each of them."),
+    )
+    attribution_hours = forms.IntegerField(
+        label=_("Attribution window (hours)"),
+        min_value=1,
+        max_value=24 * 90,
+        help_text=_("A purchase counts for a slate when it follows a click on it within this time."),
+    )
+
+    def clean_time_zone(self) -> str:
+        """Only names of the time zone database."""
+        message = _("There is no such time zone. Write it like Europe/London or Asia/Shanghai.")
+        return zone_check(self.cleaned_data["time_zone"], available_timezones(), str(message))
+
+
+class PlacementForm(PortalForm):
+    """A spot on the storefront."""
+
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What your team calls it: Home page."))
+    code = forms.SlugField(
+        label=_("Code"),
+        max_length=40,
+        help_text=_(
+            "What the storefront asks for: lower-case letters, digits and dashes. It can't be changed later."
+        ),
+    )
+    kind = forms.ChoiceField(
+        label=_("Made for"),
+        choices=PlacementKind.choices,
+        help_text=_("What the storefront names when it asks: a shopper, a product, a cart or nothing."),
+    )
+    description = forms.CharField(label=_("Description"), max_length=300, required=False)
+    page_size = forms.IntegerField(label=_("Products per slate"), min_value=1, max_value=100, initial=12)
+    repeat_purchases = forms.BooleanField(
+        label=_("Show products the shopper has bought already"), required=False
+    )
+
+
+class PlacementEditForm(PlacementForm):
+    """An existing placement: its code and kind stay, since the storefront relies on them."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        del self.fields["code"]
+        del self.fields["kind"]
+
+
+class PlacementCloneForm(PortalForm):
+    """A copy of a placement with its weights and rules."""
+
+    name = forms.CharField(label=_("Name of the copy"), max_length=80)
+    code = forms.SlugField(label=_("Code of the copy"), max_length=40)
+
+
+class ApiKeyForm(PortalForm):
+    """A new key for a program."""
+
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("Who uses it: Storefront production."))
+    scopes = forms.MultipleChoiceField(
+        label=_("It may"),
+        choices=[(scope, SCOPE_TITLES[scope]) for scope in SCOPES],
+        widget=forms.CheckboxSelectMultiple,
+        initial=["recommend", "events"],
+    )
+    requests_per_minute = forms.IntegerField(
+        label=_("Requests per minute"), min_value=1, max_value=10_000_000, initial=60_000
+    )
+
+
+class NameForm(PortalForm):
+    """Asks for a thing's name before it is taken away."""
+
+    typed = forms.CharField(
+        label=_("Type the name to go on"), widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+    def __init__(self, *args: object, name: str, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.name = name
+
+    def clean_typed(self) -> str:
+        """It has to be the very name."""
+        if self.cleaned_data["typed"].strip() != self.name:
+            raise forms.ValidationError(_("That is not the name: write “%(name)s”.") % {"name": self.name})
+        return self.name
