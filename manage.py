@@ -18,8 +18,10 @@ def main() -> None:
         from django.core.management import execute_from_command_line
 
         from recoportal.embedded.command import ServicesError, services_for_command
+        from recoportal.translations import translations_compile
     except ImportError as error:
         sys.exit(f"manage.py: {error}. Run `make setup`, then use .venv/bin/python manage.py.")
+    translations_compile()
     try:
         services_for_command(sys.argv)
     except ServicesError as error:

@@ -11,10 +11,12 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "recoportal.settings.test"
 import django
 from django.conf import settings
 
+from recoportal.translations import translations_compile
 from tests.services_for_run import services_start_for_run
 
 if settings.configured:
     raise RuntimeError("the settings loaded before the servers had addresses: run pytest without --ds")
+translations_compile()
 services_start_for_run()
 django.setup()
 
