@@ -179,6 +179,15 @@ def placements_with_data(*, period: Period) -> list[str]:
     return sorted(rows.values_list("placement", flat=True).distinct())
 
 
+def metric_by_placement(*, period: Period, code: str) -> dict[str, Estimate]:
+    """One metric of each placement that has rollups in the period."""
+    metric = METRICS[code]
+    counts = {one: _daily_counts(period, one) for one in placements_with_data(period=period)}
+    return {
+        one: _estimate(metric, _summed(days.values()), list(days.values())) for one, days in counts.items()
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogueUse:
     """How a period's slates used the catalogue.
