@@ -47,13 +47,13 @@ $(VENV)/setup-test-$(STAMP):
 	@touch $(VENV)/setup-$(STAMP)
 
 demo: ## Start the demo shop; CHECK=1 proves that it works and stops it again
-	@began=$$(date +%s.%N); $(MAKE) setup; \
+	@began=$$(date +%s.%N); $(MAKE) -s setup; \
 	exec $(RUN) manage.py demo --since "$$began" $(if $(CHECK),--check)
 
 test: ## Everything: checks, then all tests
-	@$(MAKE) setup-test
+	@$(MAKE) -s setup-test
 	@$(MAKE) check
-	@$(RUN) -m pytest -p no:randomly $(ARGS)
+	@$(RUN) -m pytest $(ARGS)
 
 check: lint types contracts migrations architecture ## Lint, types, import contracts, migrations, architecture tests
 	@echo "check: all clean"
@@ -75,4 +75,4 @@ architecture: setup-test
 
 reset: ## Stop the services and delete all data (the demo shop starts over)
 	@if [ -x $(RUN) ]; then $(RUN) -m recoportal.embedded destroy; else rm -rf .data; fi
-	@echo "reset: all data is gone; make demo starts over"
+	@echo "reset: make demo starts over"

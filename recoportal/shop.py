@@ -16,8 +16,8 @@ from recoportal.databases import database_url_with_name
 def shop_switch(name: str) -> None:
     """Make this process and its children work on the shop in database `name` of this server.
 
-    Database, files, cache keys and task queues change together: a task sent here must not reach the
-    workers of the shop we came from, whose rows have the same ids. For commands, before they send their first task.
+    Database, files, cache keys and task queues change together: a task sent here must not reach the workers
+    of the shop we came from, whose rows have the same ids. For commands, before their first task.
     """
     connection = connections["default"]
     connection.close()

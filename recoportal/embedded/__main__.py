@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 
 from recoportal import env
 from recoportal.embedded import (
+from recoportal.embedded.place import lock_holder
     ServicesError,
     services_destroy,
     services_ensure,
@@ -22,13 +25,25 @@ def main(action: str) -> int:
     elif action == "stop":
         services_stop(data_dir)
     elif action == "destroy":
-        services_destroy(data_dir)
+        data_dir_destroy(data_dir)
+        return 0
     elif action != "status":
         print("usage: python -m recoportal.embedded status|start|stop|destroy", file=sys.stderr)
         return 2
     for name, alive in services_status(data_dir).items():
         print(f"{name}: {'running' if alive else 'stopped'}")
     return 0
+
+
+def data_dir_destroy(data_dir: Path) -> None:
+    """Delete the whole data folder and its servers, unless the demo runs on it."""
+    holder = lock_holder(data_dir / "demo.lock")
+    if holder is not None:
+        raise ServicesError(f"the demo runs on {data_dir}: {holder}. Stop it there with Ctrl-C first.")
+    services_destroy(data_dir)
+    if data_dir.exists():
+        shutil.rmtree(data_dir)
+    print(f"deleted {data_dir}")
 
 
 if __name__ == "__main__":

@@ -208,6 +208,19 @@ def elsewhere(root: Path) -> None:
         raise ServicesError(f"{root} is not a folder of this user: remove it, or set RECOPORTAL_DATA_DIR.")
 
 
+def lock_holder(path: Path) -> str | None:
+    """Return what the holder of a lock file wrote into it, None when nobody holds it."""
+    if not path.exists():
+        return None
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            return file.read().strip()
+    return None
+
+
 def free_port() -> int:
     """Return a TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
