@@ -58,6 +58,8 @@ class Product(TimestampedModel):
         indexes = [
             GinIndex(fields=["title"], name="product_title_trgm", opclasses=["gin_trgm_ops"]),
             GinIndex(fields=["sku"], name="product_sku_trgm", opclasses=["gin_trgm_ops"]),
+            # serving asks every second what has changed
+            models.Index(fields=["updated_at"], name="product_updated"),
         ]
 
     def __str__(self) -> str:

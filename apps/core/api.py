@@ -119,7 +119,7 @@ def problem_of(exc: Exception) -> RecoPortalError | None:
         case PermissionDenied() | exceptions.PermissionDenied():
             return Forbidden(str(exc) or "You may not do this.")
         case exceptions.Throttled():
-            return Throttled(str(exc.detail), retry_after=int(exc.wait or 1) + 1)
+            return Throttled(str(exc.detail), retry_after=int(getattr(exc, "wait", None) or 1) + 1)
         case exceptions.MethodNotAllowed():
             return MethodNotAllowed("This method", ())
         case exceptions.ValidationError():

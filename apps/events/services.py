@@ -1,0 +1,166 @@
+"""Writes of events, exposures and event kinds. Everything is set-based and can be repeated."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import pandas as pd
+from django.db import connection, transaction
+from django.db.models import Q
+
+from apps.accounts.models import User
+from apps.accounts.services import audit_record
+from apps.core import clock
+from apps.core.errors import Conflict, InvalidInput, NotFound, RowError
+from apps.events.exposures import ExposureRow
+from apps.events.frames import frame_check
+from apps.events.ingest import frame_store, key_days, key_horizon, rows_store
+from apps.events.kinds import kinds_by_code, kinds_forget
+from apps.events.models import EventKey, EventKind, EventRole
+from apps.events.partitions import month_of, partitions_make
+from apps.events.upserts import review_upsert_many as review_upsert_many
+from apps.events.upserts import shopper_upsert_many as shopper_upsert_many
+from apps.events.validation import EPOCH, EventRules, RecordResult, Refused, event_check
+
+Progress = Callable[[float, str], None]
+CHUNK_ROWS = 100_000
+EXPOSURE_CHUNK = 2_000
+EXPOSURES_INSERT = """
+INSERT INTO events_exposure
+    (served_at, request_id, placement, shopper_id, session, product_ids, sources, propensities,
+     publication_id, experiment_id, variant, model_version_ids, rung, query, context)
+SELECT served_at, request_id, placement, shopper_id, session, product_ids, sources, propensities,
+       publication_id, experiment_id, variant, model_version_ids, rung, query, context
+FROM json_to_recordset(%s::json) AS s(
+    served_at timestamptz, request_id uuid, placement text, shopper_id bigint, session text,
+    product_ids bigint[], sources text[], propensities double precision[], publication_id bigint,
+    experiment_id bigint, variant text, model_version_ids bigint[], rung text, query text, context jsonb)
+"""
+
+
+def event_record_rows(*, rows: Sequence[Any], source: str, historic: bool = False) -> RecordResult:
+    """Store a small batch of events (up to about a thousand dicts, fields as in the API), each exactly once.
+
+    Bad ones are refused one by one (`line` is the place in `rows`, from 0) and do not touch the others.
+    Events older than the key horizon are refused unless `historic`.
+    """
+    now = clock.now()
+    rules = EventRules(kinds=kinds_by_code(), now=now, oldest=EPOCH if historic else key_horizon(now))
+    good: dict[str, dict[str, Any]] = {}
+    rejected: list[RowError] = []
+    checked = 0
+    for line, row in enumerate(rows):
+        try:
+            event = event_check(row, rules)
+        except Refused as refused:
+            rejected.append(refused.at(line))
+        else:
+            checked += 1
+            good.setdefault(event["client_event_id"], event)
+    with transaction.atomic():
+        accepted = rows_store(rows=list(good.values()), source=source, now=now)
+    return RecordResult(accepted=accepted, duplicates=checked - accepted, rejected=rejected)
+
+
+def event_record_many(
+    *, frame: pd.DataFrame, source: str, on_progress: Progress | None = None
+) -> RecordResult:
+    """Store a frame of events of any size and age, each exactly once; columns as in apps/events/README.
+
+    Works in transactions of CHUNK_ROWS rows: what is stored stays stored when a later chunk fails, and the
+    frame can simply be given again. `on_progress(fraction, message)` may raise to stop between chunks.
+    """
+    accepted = duplicates = 0
+    rejected: list[RowError] = []
+    total = max(len(frame), 1)
+    for start in range(0, len(frame), CHUNK_ROWS):
+        now = clock.now()
+        rules = EventRules(kinds=kinds_by_code(), now=now)
+        good, errors = frame_check(
+            frame=frame.iloc[start : start + CHUNK_ROWS], rules=rules, first_line=start
+        )
+        rejected += errors
+        distinct = good.drop_duplicates("client_event_id")
+        with transaction.atomic():
+            stored = frame_store(frame=distinct, source=source, now=now)
+        accepted += stored
+        duplicates += len(good) - stored
+        if on_progress:
+            done = min(start + CHUNK_ROWS, total)
+            on_progress(done / total, f"{done:,} / {total:,}")
+    return RecordResult(accepted=accepted, duplicates=duplicates, rejected=rejected)
+
+
+def exposure_record_many(*, exposures: Sequence[ExposureRow], durable: bool = True) -> int:
+    """Store served slates by multi-row inserts; returns how many.
+
+    `durable=False` does not wait for the disk: a crash of the database server may lose the last fraction of a
+    second of exposures (never corrupts), which a hot path may prefer to waiting.
+    """
+    partitions_make(months={month_of(row.served_at) for row in exposures}, tables=["events_exposure"])
+    with transaction.atomic(), connection.cursor() as cursor:
+        if not durable:
+            cursor.execute("SET LOCAL synchronous_commit = off")
+        for start in range(0, len(exposures), EXPOSURE_CHUNK):
+            chunk = list(exposures[start : start + EXPOSURE_CHUNK])
+            encoded = orjson.dumps(chunk, default=list, option=orjson.OPT_SERIALIZE_NUMPY)
+            cursor.execute(EXPOSURES_INSERT, [encoded.decode()])
+    return len(exposures)
+
+
+@transaction.atomic
+def event_keys_prune(*, now: datetime | None = None) -> int:
+    """Forget event ids past the key horizon (a day later: no event falls between); returns how many."""
+    limit = (now or clock.now()) - timedelta(days=key_days() + 1)
+    deleted, _by_model = EventKey.objects.filter(occurred_at__lt=limit).delete()
+    return deleted
+
+
+@transaction.atomic
+def event_kind_save(
+    *,
+    code: str,
+    name: str,
+    role: str,
+    weight: float,
+    active: bool = True,
+    actor: User | None = None,
+    kind_id: int | None = None,
+) -> EventKind:
+    """Add an event kind, or change the one with `kind_id`. Code and role of a built-in kind stay."""
+    if role not in EventRole.values:
+        raise InvalidInput(field="role", value=role, remedy=f"Choose one of {', '.join(EventRole.values)}.")
+    kind = EventKind.objects.select_for_update().filter(pk=kind_id).first() if kind_id else EventKind()
+    if kind is None:
+        raise NotFound(f"There is no event kind {kind_id}.")
+    if EventKind.objects.filter(Q(code=code) & ~Q(pk=kind.pk)).exists():
+        raise Conflict(f"There is an event kind {code!r} already. Choose another code.")
+    if kind.built_in and (kind.code, kind.role) != (code, role):
+        raise Conflict("Code and role of a built-in event kind can't be changed. Add a kind of your own.")
+    before = _kind_facts(kind) if kind.pk else None
+    kind.code, kind.name, kind.role, kind.weight, kind.active = code, name, role, weight, active
+    kind.full_clean()
+    kind.save()
+    audit_record(
+        actor=actor,
+        verb="event_kind.save",
+        object_type="event_kind",
+        object_id=kind.pk,
+        object_label=name,
+        before=before,
+        after=_kind_facts(kind),
+    )
+    kinds_forget()
+    transaction.on_commit(kinds_forget)
+    return kind
+
+
+def _kind_facts(kind: EventKind) -> dict[str, Any]:
+    return {
+        "code": kind.code,
+        "name": kind.name,
+        "role": kind.role,
+        "weight": kind.weight,
+        "active": kind.active,
+    }
