@@ -8,13 +8,13 @@ from pathlib import Path
 
 from recoportal import env
 from recoportal.embedded import (
-from recoportal.embedded.place import lock_holder
     ServicesError,
     services_destroy,
     services_ensure,
     services_status,
     services_stop,
 )
+from recoportal.embedded.place import lock_holder
 
 
 def main(action: str) -> int:
