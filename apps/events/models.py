@@ -97,6 +97,12 @@ class Interaction(models.Model):
                 name="interaction_request",
                 condition=models.Q(request_id__isnull=False),
             ),
+            # what a visitor without a shopper id has looked at; read by serving
+            models.Index(
+                fields=["session", "occurred_at"],
+                name="interaction_session",
+                condition=models.Q(shopper_id__isnull=True) & ~models.Q(session=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -48,6 +48,9 @@ class ListBuild(models.Model):
     version_id = models.BigIntegerField(unique=True)
     shards = models.PositiveSmallIntegerField(default=1)
     shards_done = models.PositiveSmallIntegerField(default=0)
+    finished = ArrayField(
+        models.PositiveSmallIntegerField(), default=list, blank=True, help_text=_("Numbers of the shards done.")
+    )
     lists = models.PositiveBigIntegerField(default=0)
     job_id = models.BigIntegerField(null=True, blank=True)
     started_at = models.DateTimeField(auto_now_add=True)

@@ -4,14 +4,13 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('catalog', '0001_initial'),
+        ("catalog", "0001_initial"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='product',
-            index=models.Index(fields=['updated_at'], name='product_updated'),
+            model_name="product",
+            index=models.Index(fields=["updated_at"], name="product_updated"),
         ),
     ]
