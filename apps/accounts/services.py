@@ -330,3 +330,11 @@ def shop_settings_update(*, actor: User | None = None, **changes: Any) -> ShopSe
     shop_settings_forget()
     transaction.on_commit(shop_settings_forget)
     return row
+
+
+@transaction.atomic
+def user_language_set(*, user: User, language: str) -> User:
+    """Remember the language a member of staff reads the pages in."""
+    user.language = language
+    user.save(update_fields=["language"])
+    return user

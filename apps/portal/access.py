@@ -1,6 +1,7 @@
 """Who sees and who changes what on the staff site, by role (Django groups, see accounts.roles)."""
 
 from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
@@ -8,13 +9,15 @@ from apps.accounts.roles import ADMIN, MERCHANDISER, ML_ENGINEER, ROLE_CODES
 from apps.accounts.selectors import user_roles
 
 # Areas not named here are seen by every role.
-SEES = {"settings": frozenset({ADMIN})}
+# Merchandisers make placements, which are among the settings; keys and colleagues ("access") are the admins'.
+SEES = {"settings": frozenset({MERCHANDISER, ADMIN}), "access": frozenset({ADMIN})}
 CHANGES = {
     "merchandising": frozenset({MERCHANDISER, ADMIN}),
     "models": frozenset({ML_ENGINEER, ADMIN}),
     "data": frozenset({ML_ENGINEER, ADMIN}),
     "jobs": frozenset({ML_ENGINEER, ADMIN}),
     "settings": frozenset({ADMIN}),
+    "access": frozenset({ADMIN}),
 }
 Person = User | AnonymousUser
 
@@ -26,6 +29,12 @@ def roles(user: Person) -> frozenset[str]:
         kept["_portal_roles"] = user_roles(user) if isinstance(user, User) else frozenset()
     found: frozenset[str] = kept["_portal_roles"]
     return found
+
+
+def person(request: HttpRequest) -> User:
+    """The member of staff behind a request; only for views that need a login."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def can_see(user: Person, area: str = "") -> bool:
@@ -43,6 +52,6 @@ def locked_reason(area: str) -> str:
     match area:
         case "merchandising":
             return _("You can look but not change anything here: that needs the merchandiser role.")
-        case "settings":
+        case "settings" | "access":
             return _("You can look but not change anything here: that needs the admin role.")
     return _("You can look but not change anything here: that needs the ML engineer role.")
