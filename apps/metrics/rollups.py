@@ -81,9 +81,9 @@ def rollups_build(*, everything: bool = False) -> BuildResult:
     return BuildResult(days=len(days), seconds=seconds)
 
 
-def _scalar(sql: str, params: dict[str, Any] | None = None) -> Any:
+def _scalar(sql: str) -> Any:
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(sql)
         row = cursor.fetchone()
     return row[0] if row else None
 
@@ -106,7 +106,7 @@ def _days_changed(*, since_id: int) -> set[date]:
     today = shop.today()
     reach = -(-shop.window // timedelta(days=1))
     days = {today, today - timedelta(days=1)}
-    params = {"since": since_id, "zone": shop.zone.key}
+    params: dict[str, str | int] = {"since": since_id, "zone": shop.zone.key}
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT (occurred_at AT TIME ZONE %(zone)s)::date FROM events_interaction"
@@ -144,11 +144,11 @@ def _ranges(days: Iterable[date]) -> Iterator[tuple[date, date]]:
 @transaction.atomic
 def _chunk_build(*, shop: ShopClock, first: date, last: date) -> None:
     start, end = shop.midnight(first), shop.midnight(last + timedelta(days=1))
-    params = {
+    params: dict[str, str | datetime] = {
         "start": start.astimezone(UTC),
         "end": end.astimezone(UTC),
         "zone": shop.zone.key,
-        "window": shop.window,
+        "window": f"{shop.window.total_seconds():.0f} seconds",
         "back": shop.midnight((start - shop.window).date()).astimezone(UTC),
     }
     counts: dict[tuple[date, str], dict[str, float]] = {(day, ""): {} for day in _days_between(first, last)}

@@ -1,0 +1,168 @@
+"""What a recipe's lists are worth on a snapshot: fit on the earlier part, rank the whole catalogue, compare
+with what was bought in the last days.
+
+Lists are kept (user ids, item ids, scores, truth and figures per shopper), so that versions are compared pair
+by pair and hybrid weights are tried offline on exactly the lists that were judged. Importing this loads no
+torch.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+
+from apps.ml.base import Exclude, Model, TrainOptions
+from apps.ml.dataset import DAY, Dataset
+from apps.ml.evaluate import VARIANTS, Evaluation, Split, Truth, Variant, evaluate_lists, split_at, truth_of
+from apps.ml.topn import TopN
+from apps.ml.train import train
+
+TEST_DAYS = 30.0
+# A short history gives a sixth of itself to the test, so that most of it still teaches.
+TEST_SHARE = 1 / 6
+TOP_N = 100
+KEPT_SNAPSHOTS = 5
+EXCLUDE: dict[Variant, Exclude] = {"new": "bought", "all": "none"}
+USER_METRICS = ("ndcg10", "recall20", "mrr10", "hit10", "precision10")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One protocol's lists with what was bought and what the lists scored; rows are truth.users."""
+
+    top: TopN
+    truth: Truth
+    evaluation: Evaluation
+    catalogue_size: int
+
+
+Judgement = dict[Variant, Judged]
+
+
+def test_days(dataset: Dataset) -> float:
+    """Days of the test window: 30, fewer for a short history."""
+    span = (dataset.end - float(dataset.timestamp[0])) / DAY if len(dataset) else 0.0
+    return min(TEST_DAYS, span * TEST_SHARE)
+
+
+def test_split(dataset: Dataset) -> Split:
+    """Train on all but the last days, test on them."""
+    return split_at(dataset, dataset.end - test_days(dataset) * DAY)
+
+
+def validation_split(dataset: Dataset) -> Split:
+    """The same one window earlier: for choosing weights without looking at the test window."""
+    days = test_days(dataset) * DAY
+    return split_at(dataset, dataset.end - 2 * days, dataset.end - days)
+
+
+def lists_of(model: Model[Any], truth: Truth, variant: Variant) -> TopN:
+    """The lists that serving would store for these shoppers."""
+    return model.recommend(truth.users, TOP_N, EXCLUDE[variant])
+
+
+def judge_model(model: Model[Any], split: Split) -> Judgement:
+    """Evaluate a model that was fitted on split.train."""
+    judgement: Judgement = {}
+    for variant in VARIANTS:
+        truth = truth_of(split, variant)
+        top = lists_of(model, truth, variant)
+        evaluation = evaluate_lists(top, truth, split.catalogue_size)
+        judgement[variant] = Judged(top, truth, evaluation, split.catalogue_size)
+    return judgement
+
+
+def judged_write(folder: Path, judgement: Judgement) -> None:
+    """Write new.npz and all.npz: user_ids, ids [n, 100], scores, truth_items, truth_indptr, catalogue_size
+    and one float64 [n] per metric.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for variant, judged in judgement.items():
+        arrays: dict[str, Any] = {
+            "user_ids": judged.truth.users,
+            "ids": judged.top.ids,
+            "scores": judged.top.scores,
+            "truth_items": judged.truth.items,
+            "truth_indptr": judged.truth.indptr,
+            "catalogue_size": np.int64(judged.catalogue_size),
+            "coverage10": np.float64(judged.evaluation.coverage10),
+            **judged.evaluation.per_user,
+        }
+        scratch = folder / f".{variant}.tmp"
+        with scratch.open("wb") as stream:
+            np.savez(stream, **arrays)
+        scratch.replace(folder / f"{variant}.npz")
+
+
+def judged_read(folder: Path) -> Judgement | None:
+    """The inverse of `judged_write`; None when a file is missing."""
+    judgement: Judgement = {}
+    for variant in VARIANTS:
+        path = folder / f"{variant}.npz"
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as arrays:
+            judgement[variant] = Judged(
+                top=TopN(arrays["ids"], arrays["scores"]),
+                truth=Truth(arrays["user_ids"], arrays["truth_items"], arrays["truth_indptr"]),
+                evaluation=Evaluation(
+                    {name: arrays[name] for name in USER_METRICS}, float(arrays["coverage10"])
+                ),
+                catalogue_size=int(arrays["catalogue_size"]),
+            )
+    return judgement
+
+
+def metrics_of(judgement: Judgement) -> dict[str, Any]:
+    """Plain JSON by protocol: means, intervals, number of test shoppers."""
+    return {variant: judged.evaluation.to_dict() for variant, judged in judgement.items()}
+
+
+def _cache_folder(
+    *, snapshot_hash: str, family: str, config: Mapping[str, Any], seed: int, window: str
+) -> Path:
+    text = json.dumps([family, config, seed, window], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return Path(settings.SHOP_DIR) / "evaluations" / snapshot_hash[:12] / f"{family}-{window}-{key}"
+
+
+def judge(
+    *,
+    snapshot_hash: str,
+    split: Split,
+    window: str,
+    family: str,
+    config: Mapping[str, Any],
+    seed: int,
+    options: Callable[[], TrainOptions],
+) -> Judgement:
+    """The judgement of this family and config on this split, fitted now unless it is known already.
+
+    `window` names the split ("test" or "validation"). `config` is complete (`recipes.config_check`).
+    """
+    folder = _cache_folder(
+        snapshot_hash=snapshot_hash, family=family, config=config, seed=seed, window=window
+    )
+    known = judged_read(folder)
+    if known is not None:
+        return known
+    model = train(family, dict(config), split.train, options())
+    judgement = judge_model(model, split)
+    judged_write(folder, judgement)
+    return judgement
+
+
+def evaluations_prune() -> None:
+    """Forget the judgements of all but the newest snapshots."""
+    base = Path(settings.SHOP_DIR) / "evaluations"
+    folders = (
+        sorted(base.glob("*"), key=lambda path: path.stat().st_mtime, reverse=True) if base.is_dir() else []
+    )
+    for folder in folders[KEPT_SNAPSHOTS:]:
+        shutil.rmtree(folder, ignore_errors=True)
