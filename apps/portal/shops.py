@@ -57,7 +57,7 @@ def shop_database_create(name: str) -> bool:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return False
         # Another process may have created it meanwhile, which is as good.
-        with suppress(psycopg.errors.DuplicateDatabase):
+        with suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
             return True
     return False

@@ -265,3 +265,24 @@ def log_tail(path: Path, lines: int = 12) -> str:
         return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
     except OSError:
         return "(no log)"
+
+
+def pid_of(path: Path) -> int | None:
+    """Return the process id on the first line of a pid file."""
+    try:
+        return int(path.read_text(encoding="ascii", errors="replace").split("\n", 1)[0])
+    except (OSError, ValueError):
+        return None
+
+
+def process_state(pid: int) -> str:
+    """Return Linux's one-letter state of a process, "" when there is none or no /proc."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat")
+            .read_text(encoding="ascii", errors="replace")
+            .rpartition(")")[2]
+            .split()[0]
+        )
+    except (OSError, IndexError):
+        return ""

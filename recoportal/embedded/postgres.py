@@ -12,7 +12,15 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from recoportal.embedded.place import Place, ServicesError, log_tail, port_choose, port_read
+from recoportal.embedded.place import (
+    Place,
+    ServicesError,
+    log_tail,
+    pid_of,
+    port_choose,
+    port_read,
+    process_state,
+)
 
 NAME = "postgres"
 USER = "shop"
@@ -43,14 +51,12 @@ class Postgres:
             return False
         try:
             psycopg.connect(self.url("postgres"), connect_timeout=2).close()
-        except psycopg.Error:
-            return False
+        except psycopg.Error as error:
+            return "too many clients" in str(error)
         return True
 
     def start(self) -> None:
-        """Start the server unless it runs; make its data first if there is none. Call under the lock."""
-        if self.alive():
-            return
+        """Start a server that is not alive, making its data if there is none. Call under the lock."""
         folder = self.place.folder(NAME)
         self._init(folder)
         deadline = time.monotonic() + START_SECONDS
@@ -75,11 +81,11 @@ class Postgres:
             self._pg_ctl("stop", "-w", "-t", "60", "-m", "fast")
 
     def database_create(self, database: str) -> None:
-        """Create a database unless it exists."""
+        """Create a database unless it exists; of two who try at once, one finds it there."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone()
             if found is None:
-                with contextlib.suppress(psycopg.errors.DuplicateDatabase):
+                with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                     connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
     def _binary(self, name: str) -> Path:
@@ -143,7 +149,6 @@ class Postgres:
         if not self.durable:
             settings |= {
                 "fsync": "off",
-                "synchronous_commit": "off",
                 "full_page_writes": "off",
                 "autovacuum": "off",
             }
@@ -162,24 +167,3 @@ class Postgres:
                 pid_file.rename(pid_file.with_name("postmaster.pid.zombie"))
                 return
             time.sleep(0.1)
-
-
-def pid_of(path: Path) -> int | None:
-    """Return the process id on the first line of a pid file."""
-    try:
-        return int(path.read_text(encoding="ascii", errors="replace").split("\n", 1)[0])
-    except (OSError, ValueError):
-        return None
-
-
-def process_state(pid: int) -> str:
-    """Return Linux's one-letter state of a process, "" when there is none or no /proc."""
-    try:
-        return (
-            Path(f"/proc/{pid}/stat")
-            .read_text(encoding="ascii", errors="replace")
-            .rpartition(")")[2]
-            .split()[0]
-        )
-    except (OSError, IndexError):
-        return ""

@@ -10,9 +10,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from recoportal.embedded.place import Place, ServicesError, log_tail, port_choose, port_read
+from recoportal.embedded.place import (
+    Place,
+    ServicesError,
+    log_tail,
+    pid_of,
+    port_choose,
+    port_read,
+    process_state,
+)
 
 START_SECONDS = 30.0
+ANSWER_SECONDS = 1.0
 # The broker and inbox must lose nothing: append-only file, and a full memory refuses instead of evicting.
 # The cache may lose everything at any time.
 PROFILES: dict[str, dict[str, str]] = {
@@ -48,13 +57,12 @@ class Valkey:
         return self._ask("PING").startswith("+PONG")
 
     def start(self) -> None:
-        """Start the server unless it runs. Call under the lock."""
-        if self.alive():
-            return
+        """Start a server that is not alive. Call under the lock."""
         folder = self.place.folder(self.name)
         deadline = time.monotonic() + START_SECONDS
         while True:
-            if not self._ask("PING").startswith("-LOADING"):
+            # One that is busy, or still reading its file, must be waited for: two on one file would spoil it.
+            if not self._runs():
                 conf = self._conf_write(folder, port_choose(folder))
                 self.place.owner.run([self._binary(), conf], timeout=30)
             patience = time.monotonic() + 3
@@ -79,13 +87,20 @@ class Valkey:
                 raise ServicesError(f"{self.name} did not stop within {START_SECONDS:.0f} s.")
             time.sleep(0.05)
 
+    def _runs(self) -> bool:
+        """Tell whether a process of this folder lives, answering or not (where /proc can say)."""
+        pid = pid_of(self.folder / "server.pid")
+        if pid is None or process_state(pid) in {"", "Z"}:
+            return False
+        return same_folder(Path(f"/proc/{pid}/cwd"), self.folder)
+
     def _ask(self, command: str) -> str:
         """Return the last line our server answers to AUTH and one command, "" when nobody does."""
         port = port_read(self.folder)
         if port is None or not (self.folder / "password").exists():
             return ""
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self.place.password(self.folder)}\r\n{command}\r\n".encode())
                 answer = b""
                 while answer.count(b"\r\n") < 2:
@@ -129,3 +144,11 @@ class Valkey:
         path.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8")
         self.place.owner.own(path, 0o600)
         return path
+
+
+def same_folder(one: Path, other: Path) -> bool:
+    """Tell whether two paths are one folder; False when one can't be looked at."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
