@@ -144,6 +144,8 @@ DECLARED: tuple[Setting, ...] = (
         low=1,
         high=65535,
     ),
+    Setting("RECOPORTAL_EVENT_KEY_DAYS", "int", "100", "Days for which event ids are remembered; the events API "
+            "takes no older events.", low=2, high=3650),
     Setting("RECOPORTAL_WEB_WORKERS", "int", "0", "Web processes. 0: one per core.", high=256),
 )
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in DECLARED}

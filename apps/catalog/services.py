@@ -162,7 +162,7 @@ def _texts_of(stage: pd.DataFrame) -> pd.DataFrame:
 
 @transaction.atomic
 def categories_ensure(*, paths: Iterable[str]) -> dict[str, int]:
-    """Make the missing categories of these paths with all their ancestors; returns id by path ("" has none)."""
+    """Make the missing categories of these paths and their ancestors; returns id by path ("" has none)."""
     wanted: set[str] = set()
     for path in paths:
         parts = path.split(" > ") if path else []

@@ -112,7 +112,7 @@ ON CONFLICT (shopper_id, product_id) DO UPDATE SET at = greatest(events_dislike.
 
 def key_days() -> int:
     """For how many days client event ids are remembered (setting EVENT_KEY_DAYS)."""
-    return int(getattr(settings, "EVENT_KEY_DAYS", 100))
+    return int(settings.EVENT_KEY_DAYS)
 
 
 def key_horizon(now: datetime) -> datetime:

@@ -100,8 +100,9 @@ def _lengths_check(refusals: _Refusals, column: "pd.Series[Any]", name: str, lim
 
 
 def shopper_upsert_many(*, frame: pd.DataFrame) -> UpsertResult:
-    """Make or update shoppers: external_id, consent, age_band, gender, income_band, region, language, first_seen.
+    """Make or update shoppers.
 
+    Columns: external_id, consent, age_band, gender, income_band, region, language, first_seen.
     Attributes of a shopper who has not consented are not stored; withdrawing consent empties them.
     """
     frame = frame.reset_index(drop=True)
@@ -127,8 +128,9 @@ def shopper_upsert_many(*, frame: pd.DataFrame) -> UpsertResult:
 
 
 def review_upsert_many(*, frame: pd.DataFrame) -> UpsertResult:
-    """Make or update reviews: external_id, shopper ("" anonymous), sku, rating (1 to 5), text, language, written_at.
+    """Make or update reviews.
 
+    Columns: external_id, shopper ("" anonymous), sku, rating (1 to 5), text, language, written_at.
     An unknown sku gets a placeholder product; an unknown shopper stays unnamed.
     """
     frame = frame.reset_index(drop=True)
@@ -161,7 +163,7 @@ def review_upsert_many(*, frame: pd.DataFrame) -> UpsertResult:
 
 @transaction.atomic
 def _upsert(table: str, kinds: dict[str, str], frame: pd.DataFrame, statement: str) -> list[bool]:
-    """COPY `frame` into a stage and run `statement`; its answer tells for each touched row whether it is new."""
+    """COPY `frame` into a stage and run `statement`, which tells for each touched row whether it is new."""
     if frame.empty:
         return []
     with connection.cursor() as cursor:

@@ -216,6 +216,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "EXCEPTION_HANDLER": "apps.core.api.exception_handler",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "RecoPortal API",
@@ -225,6 +226,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": r"/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.core.openapi.documented_paths_add",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -245,6 +250,7 @@ DEVICE = ENV.get_str("RECOPORTAL_DEVICE")
 WEB_HOST = ENV.get_str("RECOPORTAL_HOST")
 WEB_PORT = ENV.get_int("RECOPORTAL_PORT")
 WEB_WORKERS = ENV.get_int("RECOPORTAL_WEB_WORKERS")
+EVENT_KEY_DAYS = ENV.get_int("RECOPORTAL_EVENT_KEY_DAYS")
 BEHIND_PROXY = ENV.get_bool("RECOPORTAL_BEHIND_PROXY")
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -1,0 +1,1 @@
+"""Makers of valid rows and frames for tests."""
