@@ -117,15 +117,20 @@ def version_promote(*, version: ModelVersion, by: User | None = None, reason: st
     )
 
 
-@transaction.atomic
-def version_rollback(*, recipe: Recipe, by: User | None = None, reason: str = "") -> ModelVersion:
-    """Make live what was live before the present version; Conflict when there is nothing to return to."""
-    recipe = Recipe.objects.select_for_update().get(pk=recipe.pk)
+def rollback_target(recipe: Recipe) -> ModelVersion | None:
+    """What was live before the present version; None when there is nothing to return to."""
     live = version_live(recipe)
     earlier = ModelVersion.objects.filter(recipe=recipe, status=VersionStatus.RETIRED)
     if live is not None and live.promoted_at is not None:
         earlier = earlier.filter(promoted_at__lt=live.promoted_at)
-    target = earlier.order_by(F("promoted_at").desc(nulls_last=True)).first()
+    return earlier.order_by(F("promoted_at").desc(nulls_last=True)).first()
+
+
+@transaction.atomic
+def version_rollback(*, recipe: Recipe, by: User | None = None, reason: str = "") -> ModelVersion:
+    """Make live what was live before the present version; Conflict when there is nothing to return to."""
+    recipe = Recipe.objects.select_for_update().get(pk=recipe.pk)
+    target = rollback_target(recipe)
     if target is None:
         raise Conflict(f"{recipe.name} has no earlier version to return to; train it again instead.")
     if not Path(target.artifact_path).is_dir():
