@@ -6,3 +6,7 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "recoportal.settings.dev")
 application = get_asgi_application()
+
+from recoportal.checks import start_or_stop
+
+start_or_stop()

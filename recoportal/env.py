@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,8 +145,14 @@ DECLARED: tuple[Setting, ...] = (
         low=1,
         high=65535,
     ),
-    Setting("RECOPORTAL_EVENT_KEY_DAYS", "int", "100", "Days for which event ids are remembered; the events API "
-            "takes no older events.", low=2, high=3650),
+    Setting(
+        "RECOPORTAL_EVENT_KEY_DAYS",
+        "int",
+        "100",
+        "Days for which event ids are remembered; the events API takes no older events.",
+        low=2,
+        high=3650,
+    ),
     Setting("RECOPORTAL_WEB_WORKERS", "int", "0", "Web processes. 0: one per core.", high=256),
 )
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in DECLARED}
@@ -260,7 +267,8 @@ class Env:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _value(self, name: str) -> str | int | bool | list[str] | Path:
+    def parsed(self, name: str) -> str | int | bool | list[str] | Path:
+        """Return a setting's value, or its default after noting the problem with what was written."""
         setting = BY_NAME[name]
         text = self.text(name)
         if text:
@@ -281,11 +289,11 @@ class Env:
 
     def get_str(self, name: str) -> str:
         """Return a text, choice, zone or URL setting."""
-        return str(self._value(name))
+        return str(self.parsed(name))
 
     def get_int(self, name: str) -> int:
         """Return a whole-number setting."""
-        value = self._value(name)
+        value = self.parsed(name)
         assert isinstance(value, int)
         return value
 
@@ -293,17 +301,17 @@ class Env:
         """Return a yes/no setting; `default` replaces the declared one when nothing is set."""
         if default is not None and not self.text(name):
             return default
-        return bool(self._value(name))
+        return bool(self.parsed(name))
 
     def get_list(self, name: str) -> list[str]:
         """Return a comma-separated setting as a list."""
-        value = self._value(name)
+        value = self.parsed(name)
         assert isinstance(value, list)
         return value
 
     def get_path(self, name: str) -> Path:
         """Return a folder setting as an absolute path (not resolved, not created)."""
-        value = self._value(name)
+        value = self.parsed(name)
         assert isinstance(value, Path)
         return value
 
@@ -353,3 +361,31 @@ def load(environ: Mapping[str, str] | None = None, dotenv_path: Path | None = No
     """Read `.env` (in the project's folder unless given) beside the environment (os.environ unless given)."""
     values, problems = dotenv_read(dotenv_path or BASE_DIR / ".env")
     return Env(environ=os.environ if environ is None else environ, dotenv=values, problems=problems)
+
+
+def example() -> str:
+    """Return the text of `.env.example`: every setting with its meaning, its form and its default."""
+    parts = [
+        "# Every setting of RecoPortal. Copy to .env and fill in what you need; empty is the default.",
+        "# A variable of the environment comes before .env; <NAME>_FILE names a file that holds the value.",
+        "# Written by: python -m recoportal.env > .env.example",
+    ]
+    for setting in DECLARED:
+        kind, _, detail = setting.kind.partition(":")
+        form = {
+            "url": f"{detail.split('|')[0]}://user:password@host:port/name",
+            "choice": detail.replace("|", ", "),
+            "bool": "1 or 0",
+            "int": "whole number",
+            "list": "a,b,c",
+            "zone": "a time zone's name",
+        }.get(kind, "text")
+        default = setting.default.replace(f"{BASE_DIR}/", "")
+        ending = f"; default: {default}" if default else ""
+        parts += ["", *textwrap.wrap(setting.meaning, 108, initial_indent="# ", subsequent_indent="# ")]
+        parts += [f"# Form: {form}{ending}", f"{setting.name}="]
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(example(), end="")

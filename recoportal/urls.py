@@ -24,6 +24,7 @@ urlpatterns = [
     path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="api-redoc"),
     *included("api/v1/", "apps.serving.urls"),
     *included("api/v1/", "apps.events.urls"),
+    *included("api/v1/", "apps.monitoring.urls"),
     re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
     *included("", "apps.portal.urls"),
 ]
