@@ -24,6 +24,7 @@ from apps.ml.errors import Cancelled
 from apps.ml.topn import Floats, TopN, top_k
 
 Exclude = Literal["bought", "none"]
+DEVICES = ("auto", "cpu", "cuda")
 ConfigT = TypeVar("ConfigT", bound=Config)
 BLOCK_CELLS = 4_000_000
 """Scores held at once (16 MB as float32); the users of a block follow from the size of the catalogue."""

@@ -143,6 +143,19 @@ class BlendTable:
             listed[source, rows, places] = True
         return cls(candidates, norms, listed)
 
+    def near(self, lists: Sequence[TopN]) -> BlendTable:
+        """The same table with only the candidates found in these lists (heads of the lists it was made
+        of).
+        """
+        ids, _ = _distinct_per_row(np.concatenate([top.ids for top in lists], axis=1))
+        rows, columns = np.nonzero(ids >= 0)
+        places = _places(self.ids, rows, ids[rows, columns])
+        norms = np.zeros((len(self.norms), *ids.shape))
+        listed = np.zeros(norms.shape, dtype=np.bool_)
+        norms[:, rows, columns] = self.norms[:, rows, places]
+        listed[:, rows, columns] = self.listed[:, rows, places]
+        return BlendTable(ids, norms, listed)
+
     def blend(self, weights: Sequence[float] | Doubles, k: int) -> TopN:
         """The k best of the weighted sum, as `blend_lists` would give them for each row."""
         weight = weights_check(weights, len(self.norms))

@@ -83,11 +83,11 @@ class PopularConfig(Config):
 class TrendConfig(Config):
     """log((recent + prior) / (long + long_prior)): what sells more now than it used to."""
 
-    recent_half_life_days: float = _number(7.0, 0.01)
+    recent_half_life_days: float = _number(14.0, 0.01)
     long_half_life_days: float = _number(90.0, 0.01)
     prior: float = _number(0.5, 0.0)
     long_prior: float = _number(5.0, 0.0)
-    anonymous: bool = True
+    anonymous: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class ItemKnnConfig(Config):
     """Items bought by the same shoppers and in the same baskets."""
 
     neighbours: int = _number(200, 1)
-    weighting: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    weighting: Literal["cosine", "tfidf", "bm25"] = "bm25"
     shrink: float = _number(10.0, 0.0)
     row_half_life_days: float | None = _number(90.0, 0.01)
     profile_half_life_days: float | None = _number(180.0, 0.01)
@@ -116,13 +116,13 @@ class ItemKnnConfig(Config):
 class UserKnnConfig(Config):
     """Shoppers alike; an item's score is the sum over neighbours of similarity times their interest."""
 
-    neighbours: int = _number(200, 1)
-    weighting: Literal["cosine", "tfidf", "bm25"] = "tfidf"
+    neighbours: int = _number(100, 1)
+    weighting: Literal["cosine", "tfidf", "bm25"] = "bm25"
     shrink: float = _number(10.0, 0.0)
     similarity_half_life_days: float | None = _number(180.0, 0.01)
-    interest_half_life_days: float | None = _number(30.0, 0.01)
+    interest_half_life_days: float | None = _number(60.0, 0.01)
 
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 20}, "small": {"neighbours": 100}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 20}, "small": {"neighbours": 50}}
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,12 @@ class ContentConfig(Config):
 class AlsConfig(Config):
     """Implicit-feedback matrix factorisation by alternating least squares with decayed confidences."""
 
-    factors: int = _number(64, 1)
+    factors: int = _number(128, 1)
     epochs: int = _number(15, 1)
-    regularisation: float = _number(10.0, 0.0)
+    regularisation: float = _number(4.0, 0.0)
     frequency_exponent: float = _number(0.5, 0.0)
     alpha: float = _number(10.0, 0.0)
-    half_life_days: float | None = _number(90.0, 0.01)
+    half_life_days: float | None = _number(60.0, 0.01)
     cg_steps: int = _number(3, 1)
     tolerance: float = _number(1e-3, 0.0)
 
@@ -168,8 +168,8 @@ class EaseConfig(Config):
     """Item-item linear autoencoder in closed form, with decayed rows and decayed profiles."""
 
     regularisation: float = _number(100.0, 1e-6)
-    row_half_life_days: float | None = _number(30.0, 0.01)
-    profile_half_life_days: float | None = _number(180.0, 0.01)
+    row_half_life_days: float | None = _number(60.0, 0.01)
+    profile_half_life_days: float | None = _number(90.0, 0.01)
     baskets: bool = False
     max_items: int = _number(12_000, 1)
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from apps.ml.base import TrainOptions
+from apps.ml.base import DEVICES, TrainOptions
 from apps.ml.errors import InvalidValue
-
-DEVICES = ("auto", "cpu", "cuda")
 
 
 def device_resolve(options: TrainOptions) -> torch.device:

@@ -63,6 +63,12 @@ class Truth:
     def of(self, index: int) -> Ints:
         return self.items[self.indptr[index] : self.indptr[index + 1]]
 
+    def take(self, rows: Ints) -> Truth:
+        """The users at these rows, ascending."""
+        sizes = self.sizes[rows]
+        items = np.concatenate([self.of(int(row)) for row in rows]) if len(rows) else self.items[:0]
+        return Truth(self.users[rows], items, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+
     @classmethod
     def from_pairs(cls, users: Ints, items: Ints) -> Truth:
         """From parallel raw ids; repeats count once."""

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of recommender. path: "module:Class" of its model."""
+    """One kind of recommender. path: "module:Class" of its model. shared: one list serves every shopper."""
 
     name: str
     title: str
     summary: str
     config_class: type[configs.Config]
     path: str
+    shared: bool = False
 
     @property
     def presets(self) -> dict[str, configs.Config]:
@@ -53,6 +54,7 @@ FAMILIES: dict[str, Family] = {
             "What sells most, recent sales counting more.",
             configs.PopularConfig,
             "apps.ml.models.popular:PopularModel",
+            shared=True,
         ),
         Family(
             "trend",
@@ -60,6 +62,7 @@ FAMILIES: dict[str, Family] = {
             "What sells more now than it used to.",
             configs.TrendConfig,
             "apps.ml.models.popular:TrendModel",
+            shared=True,
         ),
         Family(
             "personal",

@@ -94,10 +94,14 @@ def rejected(dataset: Dataset) -> Csr:
 def item_strength(
     dataset: Dataset, half_life_days: float | None, anonymous: bool = True
 ) -> NDArray[np.float64]:
-    """Decayed sum of positive weights per item: float64 [n_items]."""
+    """Decayed sum of positive weights per item: float64 [n_items].
+
+    anonymous=False counts shoppers with an id only, unless the data has none at all.
+    """
     value = relative_weights(dataset) * decay(dataset.ages_days(), half_life_days)
-    if not anonymous:
-        value = value * (dataset.user >= 0)
+    known = dataset.user >= 0
+    if not anonymous and known.any():
+        value = value * known
     strength = np.bincount(dataset.item, weights=value, minlength=len(dataset.items))
     return strength.astype(np.float64)
 

@@ -13,7 +13,10 @@ Floats = NDArray[np.float32]
 
 PADDING_ID = -1
 SERVED_LIST_LENGTH = 100
-"""Items per stored candidate list; offline evaluation blends lists of exactly this length."""
+"""Items per stored list of one shopper or item; offline evaluation blends lists of exactly this length."""
+SHARED_LIST_LENGTH = 1_000
+"""Items per stored list that is the same for everyone (popular, trend): one row for the whole shop costs
+nothing, and a long one lets the blender tell rising from fading items in every shopper's own list."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,237 @@
+"""Every family on the same data: fitted, listed, judged, and blended with weights chosen before the test
+window.
+
+Two fits per family. The validation fit sees everything up to two windows before the end; the weights of the
+hybrid are chosen on the window after it. The test fit sees everything up to one window before the end, and
+the weights are judged on that last window, which nothing was chosen on. The lists judged are as long as the
+lists served.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from apps.ml.base import Exclude, Model, Progress, TrainOptions
+from apps.ml.blend import blend_many
+from apps.ml.configs import Config
+from apps.ml.dataset import DAY, Dataset, Ints
+from apps.ml.errors import InvalidValue
+from apps.ml.evaluate import (
+    VARIANTS,
+    Evaluation,
+    Interval,
+    Split,
+    Truth,
+    Variant,
+    evaluate_lists,
+    paired_difference,
+    split_at,
+    split_last_days,
+    truth_of,
+)
+from apps.ml.registry import FAMILIES
+from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH, TopN
+from apps.ml.train import train
+from apps.ml.tune import weights_choose
+
+EXCLUDE: dict[Variant, Exclude] = {"new": "bought", "all": "none"}
+HYBRID = "hybrid"
+
+VariantLists = dict[Variant, TopN]
+
+
+@dataclass(frozen=True)
+class SourceResult:
+    """One family on the test window. seconds: fitting and listing of the test fit."""
+
+    evaluations: dict[Variant, Evaluation]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {variant: done.to_dict() for variant, done in self.evaluations.items()}
+        return {**found, "seconds": round(self.seconds, 2)}
+
+
+@dataclass(frozen=True)
+class HybridResult:
+    """The blend. weights: by variant, since repeats want other sources than discoveries. differences:
+    NDCG@10 of the hybrid minus that of each source over the same shoppers.
+    """
+
+    weights: dict[Variant, dict[str, float]]
+    evaluations: dict[Variant, Evaluation]
+    differences: dict[Variant, dict[str, Interval]]
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {variant: done.to_dict() for variant, done in self.evaluations.items()}
+        paired = {
+            variant: {name: [round(d.mean, 6), round(d.low, 6), round(d.high, 6)] for name, d in rows.items()}
+            for variant, rows in self.differences.items()
+        }
+        return {
+            "weights": self.weights,
+            **found,
+            "paired_ndcg10": paired,
+            "list_length": SERVED_LIST_LENGTH,
+            "shared_list_length": SHARED_LIST_LENGTH,
+            "normalisation": "z",
+            "seconds": round(self.seconds, 2),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """lists: by model name (and "hybrid") and variant, rows as `users`. truth: rows are a subset of `users`
+    for "new".
+
+    seconds: by step (validate, fit and list, tune, evaluate).
+    """
+
+    users: Ints
+    models: dict[str, SourceResult]
+    hybrid: HybridResult
+    lists: dict[str, VariantLists]
+    truth: dict[Variant, Truth]
+    catalogue_size: int
+    seconds: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON: {"models": {name: {"new", "all", "seconds"}}, "hybrid": …, "seconds": by step}."""
+        return {
+            "models": {name: result.to_dict() for name, result in self.models.items()},
+            "hybrid": self.hybrid.to_dict(),
+            "test_users": len(self.users),
+            "catalogue": self.catalogue_size,
+            "seconds": {step: round(value, 2) for step, value in self.seconds.items()},
+        }
+
+
+def compare(
+    dataset: Dataset,
+    *,
+    test_days: float = 30,
+    validation_days: float = 30,
+    configs: Mapping[str, Config | dict[str, Any]] | None = None,
+    families: Sequence[str] | None = None,
+    options: TrainOptions | None = None,
+) -> Comparison:
+    """Fits, lists, tunes and judges every family (default: all, with their full presets).
+
+    configs: settings or {"preset": name} by family. Raises InvalidValue when a window has nothing to learn
+    from or nobody to judge by, Cancelled when `options.should_stop` said so.
+    """
+    options = options or TrainOptions()
+    chosen = dict(configs or {})
+    names = list(families or FAMILIES)
+    test = split_last_days(dataset, test_days)
+    validation = split_at(dataset, test.cut - validation_days * DAY, until=test.cut)
+    if not len(validation.train):
+        raise InvalidValue("validation_days", validation_days, "Nothing is left to train on; use fewer days.")
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+    held, held_truth, _ = _lists(validation, names, chosen, _part(options, "validation", 0.0, 0.4))
+    seconds["validate"] = time.perf_counter() - started
+    started = time.perf_counter()
+    shown, truth, took = _lists(test, names, chosen, _part(options, "test", 0.4, 0.8))
+    seconds["fit_and_list"] = time.perf_counter() - started
+    started = time.perf_counter()
+    tuning = _part(options, "weights", 0.8, 1.0)
+    weights: dict[Variant, dict[str, float]] = {}
+    for place, variant in enumerate(VARIANTS):
+        tuning.report(Progress(variant, place / len(VARIANTS)))
+        lists = {name: _rows(held[name][variant], held_truth["all"], held_truth[variant]) for name in names}
+        weights[variant] = weights_choose(
+            lists, held_truth[variant], seed=options.seed, should_stop=options.should_stop
+        )
+        options.check()
+    seconds["tune"] = time.perf_counter() - started
+    started = time.perf_counter()
+    shown[HYBRID] = {
+        variant: blend_many(
+            [shown[name][variant] for name in names], list(weights[variant].values()), SERVED_LIST_LENGTH
+        )
+        for variant in VARIANTS
+    }
+    blend_seconds = time.perf_counter() - started
+    judged = {
+        name: {
+            variant: evaluate_lists(
+                _rows(shown[name][variant], truth["all"], truth[variant]), truth[variant], test.catalogue_size
+            )
+            for variant in VARIANTS
+        }
+        for name in [*names, HYBRID]
+    }
+    differences = {
+        variant: {
+            name: paired_difference(
+                judged[HYBRID][variant].per_user["ndcg10"],
+                judged[name][variant].per_user["ndcg10"],
+                options.seed,
+            )
+            for name in names
+        }
+        for variant in VARIANTS
+    }
+    seconds["evaluate"] = time.perf_counter() - started
+    options.report(Progress("done", 1.0))
+    return Comparison(
+        users=truth["all"].users,
+        models={name: SourceResult(judged[name], took[name]) for name in names},
+        hybrid=HybridResult(weights, judged[HYBRID], differences, seconds["tune"] + blend_seconds),
+        lists=shown,
+        truth=truth,
+        catalogue_size=test.catalogue_size,
+        seconds=seconds,
+    )
+
+
+def served_length(family: str) -> int:
+    """How long the served list of this family is: longer where one list serves everyone."""
+    return SHARED_LIST_LENGTH if FAMILIES[family].shared else SERVED_LIST_LENGTH
+
+
+def _lists(
+    split: Split, names: Sequence[str], configs: Mapping[str, Config | dict[str, Any]], options: TrainOptions
+) -> tuple[dict[str, VariantLists], dict[Variant, Truth], dict[str, float]]:
+    """Served lists of every family for all test shoppers, what those bought, and the seconds each family
+    took.
+    """
+    truth = {variant: truth_of(split, variant) for variant in VARIANTS}
+    if not all(len(found) for found in truth.values()):
+        raise InvalidValue("test_days", split.cut, "No known shopper buys in this window; use other days.")
+    lists: dict[str, VariantLists] = {}
+    took = {}
+    for place, name in enumerate(names):
+        started = time.perf_counter()
+        options.report(Progress(name, place / len(names)))
+        quiet = replace(options, on_progress=None)
+        model: Model[Any] = train(name, configs.get(name), split.train, quiet)
+        users = truth["all"].users
+        lists[name] = {
+            variant: model.recommend(users, served_length(name), EXCLUDE[variant]) for variant in VARIANTS
+        }
+        took[name] = time.perf_counter() - started
+    return lists, truth, took
+
+
+def _rows(top: TopN, everyone: Truth, some: Truth) -> TopN:
+    """The lists of the users of `some` out of lists for the users of `everyone`."""
+    return top.take(everyone.users.searchsorted(some.users))
+
+
+def _part(options: TrainOptions, stage: str, low: float, high: float) -> TrainOptions:
+    """The same options reporting one part of a longer run."""
+    report = options.on_progress
+    if report is None:
+        return options
+
+    def forward(progress: Progress) -> None:
+        fraction = low + (high - low) * progress.fraction
+        report(replace(progress, stage=stage, fraction=fraction, message=progress.stage))
+
+    return replace(options, on_progress=forward)
