@@ -49,7 +49,10 @@ class ListBuild(models.Model):
     shards = models.PositiveSmallIntegerField(default=1)
     shards_done = models.PositiveSmallIntegerField(default=0)
     finished = ArrayField(
-        models.PositiveSmallIntegerField(), default=list, blank=True, help_text=_("Numbers of the shards done.")
+        models.PositiveSmallIntegerField(), default=list, blank=True, help_text=_("Numbers of shards done.")
+    )
+    sent_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When its unfinished shards were last given out.")
     )
     lists = models.PositiveBigIntegerField(default=0)
     job_id = models.BigIntegerField(null=True, blank=True)

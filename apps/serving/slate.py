@@ -1,7 +1,7 @@
 """What serving is asked and what it answers: plain values that pages, the API and jobs share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -71,7 +71,7 @@ class SlateItem:
 class Slate:
     """The answer. publication_id and number: None for a preview. model_versions: source to version id.
 
-    trace: see `serving.trace`; None unless the request asked to explain.
+    trace: see `serving.explain`; None unless the request asked to explain.
     """
 
     request_id: UUID
@@ -83,6 +83,5 @@ class Slate:
     model_versions: Mapping[str, int]
     shopper_id: int | None
     served_at: datetime
+    session: str = ""
     trace: dict[str, Any] | None = None
-    query: str = ""
-    context: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,189 @@
+"""Candidate lists of live model versions: planned in shards, built idempotently, switched atomically.
+
+A build is a row (`ListBuild`) and a number of shards by key range. A shard writes its lists and its mark in
+one transaction, so that it can be repeated, resumed or delivered twice. Readers use a version only once all
+its shards are there (`serving.live`), and until then the version before it. Torch may be loaded here, so
+call it from workers and commands only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from apps.catalog.models import Product
+from apps.core import clock
+from apps.core.errors import NotFound
+from apps.events.models import Shopper
+from apps.ml.artifacts import load_model
+from apps.ml.base import Model
+from apps.ml.dataset import ANONYMOUS, Ints
+from apps.ml.topn import SERVED_LIST_LENGTH
+from apps.serving.lists import lists_delete, lists_delete_versions, lists_write
+from apps.serving.models import ListBuild, ListScope
+from apps.serving.segments import segment_lists
+from apps.training.models import ModelVersion, VersionStatus
+
+KEYS_PER_SHARD = 2_500
+SHARDS_MAX = 64
+# Shards given out this long ago and not finished are given out again; a shard at work elsewhere is skipped.
+RESEND_AFTER = timedelta(minutes=2)
+# The live version's lists and those of the one before it, so that a roll-back is served at once.
+BUILDS_KEPT = 2
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """A version's lists after building: how many there are, over how many shards."""
+
+    version_id: int
+    lists: int
+    shards: int
+    complete: bool
+
+
+def lists_missing() -> list[int]:
+    """Live versions without a complete build whose shards are not just being worked on."""
+    waiting = ListBuild.objects.filter(
+        Q(completed_at__isnull=False) | Q(sent_at__gt=clock.now() - RESEND_AFTER)
+    ).values("version_id")
+    live = ModelVersion.objects.filter(status=VersionStatus.LIVE).exclude(pk__in=waiting)
+    return list(live.order_by("pk").values_list("pk", flat=True))
+
+
+@transaction.atomic
+def build_start(*, version_id: int, rebuild: bool = False) -> list[int]:
+    """Make or take up the version's build; returns the numbers of the shards still to do.
+
+    rebuild: forget what was built; readers fall back to the version before until it is complete again.
+    """
+    if not ModelVersion.objects.filter(pk=version_id).exists():
+        raise NotFound(f"There is no model version {version_id}.")
+    ListBuild.objects.get_or_create(version_id=version_id, defaults={"shards": _shards_wanted()})
+    build = ListBuild.objects.select_for_update().get(version_id=version_id)
+    if rebuild:
+        build.shards, build.shards_done, build.finished = _shards_wanted(), 0, []
+        build.lists, build.completed_at = 0, None
+        lists_delete_versions(version_ids=[version_id])
+    build.sent_at = clock.now()
+    build.save()
+    return [shard for shard in range(build.shards) if shard not in build.finished]
+
+
+def _shards_wanted() -> int:
+    keys = Shopper.objects.count() + Product.objects.count()
+    return min(max(-(-keys // KEYS_PER_SHARD), 1), SHARDS_MAX)
+
+
+@lru_cache(maxsize=1)
+def _model(path: str, version_id: int) -> Model[Any]:
+    return load_model(path)
+
+
+def _shard_of(keys: Ints, shard: int, shards: int) -> Ints:
+    """The shard's contiguous part of the ascending keys."""
+    return np.array_split(keys, shards)[shard]
+
+
+@transaction.atomic
+def shard_build(*, version_id: int, shard: int) -> bool:
+    """Build one shard's lists; False when it is done already, or another process is at it.
+
+    Raises NotFound when the version or its build is gone, ArtifactInvalid when its folder is damaged.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [version_id % 2**31, shard])
+        if not cursor.fetchone()[0]:
+            return False
+    build = ListBuild.objects.filter(version_id=version_id).first()
+    version = ModelVersion.objects.select_related("recipe", "run__snapshot").filter(pk=version_id).first()
+    if build is None or version is None:
+        raise NotFound(f"There is no build of lists for model version {version_id}.")
+    if shard in build.finished or shard >= build.shards:
+        return False
+    model = _model(version.artifact_path, version_id)
+    written = _shard_write(version, model, shard, build.shards)
+    _shard_mark(build, shard, written)
+    return True
+
+
+def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: int) -> int:
+    history = model.history
+    shoppers = _shard_of(history.users.ids[history.active], shard, shards)
+    products = _shard_of(history.items.ids, shard, shards)
+    k = SERVED_LIST_LENGTH
+    written = 0
+    for scope, keys, top in (
+        (ListScope.SHOPPER_NEW, shoppers, model.recommend(shoppers, k, "bought")),
+        (ListScope.SHOPPER_ALL, shoppers, model.recommend(shoppers, k, "none")),
+        (ListScope.ITEM, products, model.similar(products, k)),
+    ):
+        lists_delete(version_id=version.pk, scope=scope, keys=keys)
+        written += lists_write(version_id=version.pk, scope=scope, keys=keys, top=top)
+    if shard == 0:
+        everyone = np.zeros(1, dtype=np.int64)
+        lists_delete(version_id=version.pk, scope=ListScope.EVERYONE, keys=everyone)
+        top = model.recommend([ANONYMOUS], k, "none")
+        written += lists_write(version_id=version.pk, scope=ListScope.EVERYONE, keys=everyone, top=top)
+        segments, top = segment_lists(version)
+        lists_delete(version_id=version.pk, scope=ListScope.SEGMENT, keys=segments)
+        written += lists_write(version_id=version.pk, scope=ListScope.SEGMENT, keys=segments, top=top)
+    return written
+
+
+def _shard_mark(build: ListBuild, shard: int, written: int) -> None:
+    locked = ListBuild.objects.select_for_update().get(pk=build.pk)
+    locked.finished = sorted({*locked.finished, shard})
+    locked.shards_done = len(locked.finished)
+    locked.lists = F("lists") + written
+    if locked.shards_done >= locked.shards:
+        locked.completed_at = clock.now()
+    locked.save()
+
+
+def lists_build(
+    *, version_id: int, rebuild: bool = False, on_progress: Progress | None = None
+) -> BuildResult:
+    """Build all unfinished shards of a version here and now, then prune what nobody reads any more."""
+    todo = build_start(version_id=version_id, rebuild=rebuild)
+    for number, shard in enumerate(todo, 1):
+        shard_build(version_id=version_id, shard=shard)
+        if on_progress is not None:
+            on_progress(number / len(todo), f"{number} / {len(todo)}")
+    _model.cache_clear()
+    lists_prune()
+    build = ListBuild.objects.get(version_id=version_id)
+    return BuildResult(version_id, build.lists, build.shards, build.completed_at is not None)
+
+
+def lists_missing_build(*, on_progress: Progress | None = None) -> list[BuildResult]:
+    """Build the lists of every live version that has none, here and now."""
+    return [lists_build(version_id=pk, on_progress=on_progress) for pk in lists_missing()]
+
+
+@transaction.atomic
+def lists_prune() -> int:
+    """Delete the lists of versions nobody reads: all but the live ones and, per recipe, the newest complete
+    builds. Returns how many lists went.
+    """
+    builds = ListBuild.objects.in_bulk(field_name="version_id")
+    versions = ModelVersion.objects.filter(pk__in=builds).values_list("pk", "recipe_id", "status")
+    keep: set[int] = {pk for pk, _, status in versions if status == VersionStatus.LIVE}
+    by_recipe: dict[int, list[int]] = {}
+    for pk, recipe_id, _ in versions:
+        if builds[pk].completed_at is not None:
+            by_recipe.setdefault(recipe_id, []).append(pk)
+    for pks in by_recipe.values():
+        newest = sorted(pks, key=lambda pk: (pk in keep, builds[pk].completed_at), reverse=True)
+        keep.update(newest[:BUILDS_KEPT])
+    stale = [pk for pk in builds if pk not in keep]
+    if not stale:
+        return 0
+    ListBuild.objects.filter(version_id__in=stale).delete()
+    return lists_delete_versions(version_ids=stale)

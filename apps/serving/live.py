@@ -1,0 +1,132 @@
+"""What is live: placements with their publications, and the model versions whose lists are served.
+
+One cheap query over the small tables themselves says whether anything changed: no writer has to announce a
+change, so none can forget to.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from apps.core.errors import NotFound
+from apps.merchandising.rules import RuleSet, rules_parse
+from apps.serving.lists import StoredList, lists_read
+from apps.serving.models import ListScope
+
+# One row that changes whenever anything a slate stands on (but products) changes.
+FINGERPRINT = """
+SELECT (SELECT string_agg(concat_ws(':', id, live_publication_id, extract(epoch FROM updated_at)), ','
+                          ORDER BY id)
+        FROM merchandising_placement),
+       (SELECT string_agg(concat_ws(':', v.id, v.status, extract(epoch FROM b.completed_at)), ','
+                          ORDER BY v.id)
+        FROM training_modelversion v JOIN serving_listbuild b ON b.version_id = v.id
+        WHERE b.completed_at IS NOT NULL)
+"""
+PLACEMENTS = """
+SELECT p.code, p.kind, p.name, p.page_size, p.repeat_purchases,
+       b.id, b.number, b.weights, b.normalisation, b.rules
+FROM merchandising_placement p JOIN merchandising_publication b ON b.id = p.live_publication_id
+WHERE p.archived_at IS NULL ORDER BY p.id
+"""
+# Per recipe the live version if its lists are complete, else the newest version whose lists are.
+VERSIONS = """
+SELECT DISTINCT ON (r.id) r.code, v.id
+FROM training_modelversion v
+JOIN training_recipe r ON r.id = v.recipe_id
+JOIN serving_listbuild b ON b.version_id = v.id
+WHERE b.completed_at IS NOT NULL AND v.status IN ('live', 'retired')
+  AND EXISTS (SELECT 1 FROM training_modelversion l WHERE l.recipe_id = r.id AND l.status = 'live')
+ORDER BY r.id, (v.status = 'live') DESC, b.completed_at DESC
+"""
+SEGMENTS = "SELECT key FROM serving_candidatelist WHERE version_id = %s AND scope = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationState:
+    """Weights and rules as a slate uses them. id and number are None for a preview."""
+
+    weights: Mapping[str, float]
+    rules: RuleSet
+    normalisation: str = "z"
+    id: int | None = None
+    number: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementState:
+    """A placement with its live publication."""
+
+    code: str
+    kind: str
+    name: str
+    page_size: int
+    repeat_purchases: bool
+    publication: PublicationState
+
+
+def publication_preview(
+    *, weights: Mapping[str, float], rules: Any = (), normalisation: str = "z"
+) -> PublicationState:
+    """Unpublished weights and rules (JSON shape) for `pipeline.recommend`; raises InvalidInput."""
+    return PublicationState(dict(weights), RuleSet(rules_parse(rules)), normalisation)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveState:
+    """All of it at one moment. versions: source to the version whose lists are served. everyone: version id
+    to its list for anybody. segments: segment key to the source and its list.
+    """
+
+    fingerprint: tuple[Any, ...] | None = None
+    placements: Mapping[str, PlacementState] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
+    everyone: Mapping[int, StoredList] = field(default_factory=dict)
+    segments: Mapping[int, tuple[str, StoredList]] = field(default_factory=dict)
+
+    def placement(self, code: str) -> PlacementState:
+        """The placement of this code; NotFound names those there are."""
+        placement = self.placements.get(code)
+        if placement is None:
+            known = ", ".join(self.placements) or "none"
+            raise NotFound(f"There is no placement {code!r}. Known placements: {known}.")
+        return placement
+
+
+def live_read(known: LiveState) -> LiveState:
+    """The present state; `known` itself when nothing changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(FINGERPRINT)
+        fingerprint = tuple(cursor.fetchone())
+        if fingerprint == known.fingerprint:
+            return known
+        cursor.execute(PLACEMENTS)
+        placements = {row[0]: _placement(row, known) for row in cursor.fetchall()}
+        cursor.execute(VERSIONS)
+        versions = {str(code): int(version_id) for code, version_id in cursor.fetchall()}
+        keys = [(version_id, int(ListScope.EVERYONE), 0) for version_id in versions.values()]
+        segment_keys: list[tuple[int, int, int]] = []
+        for version_id in versions.values():
+            cursor.execute(SEGMENTS, [version_id, int(ListScope.SEGMENT)])
+            segment_keys += [(version_id, int(ListScope.SEGMENT), key) for (key,) in cursor.fetchall()]
+    lists = lists_read(keys + segment_keys)
+    sources = {version_id: source for source, version_id in versions.items()}
+    everyone = {key[0]: found for key, found in lists.items() if key[1] == ListScope.EVERYONE}
+    segments = {
+        key[2]: (sources[key[0]], found) for key, found in lists.items() if key[1] == ListScope.SEGMENT
+    }
+    return LiveState(fingerprint, placements, versions, everyone, segments)
+
+
+def _placement(row: tuple[Any, ...], known: LiveState) -> PlacementState:
+    code, kind, name, page_size, repeat_purchases, pk, number, weights, normalisation, rules = row
+    before = known.placements.get(code)
+    if before is not None and before.publication.id == pk:
+        publication = before.publication  # immutable, and its rules are warm
+    else:
+        ruleset = RuleSet(rules_parse(orjson.loads(rules)))
+        publication = PublicationState(orjson.loads(weights), ruleset, normalisation, pk, number)
+    return PlacementState(code, kind, name, page_size, repeat_purchases, publication)
