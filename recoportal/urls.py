@@ -10,6 +10,8 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from django.views.static import serve
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
+from recoportal import health
+
 
 def included(route: str, module: str) -> list[URLPattern | URLResolver]:
     """Return the URLs of an app, none while the app has no URLs."""
@@ -17,6 +19,8 @@ def included(route: str, module: str) -> list[URLPattern | URLResolver]:
 
 
 urlpatterns = [
+    path("health/", health.live, name="health-live"),
+    path("health/ready/", health.ready, name="health-ready"),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),

@@ -10,7 +10,7 @@ A plain library (standard library and psycopg; no Django), used by manage.py, `m
 The servers belong to the data folder, not to the process that started them: they outlive it, every other
 process finds them through the files there, and a second start costs a few milliseconds. Ports are free
 ones, on 127.0.0.1 only; passwords are made at the first start. Why not the wheels' own helpers:
-apps/adr/0003-embedded-services.md.
+apps/adr/0004-embedded-services.md.
 """
 
 from recoportal.embedded.place import ServicesError
