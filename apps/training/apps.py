@@ -1,6 +1,8 @@
-"""Registers the app with Django."""
+"""Registers the app and its kinds of long work."""
 
 from django.apps import AppConfig
+
+from apps.jobs.kinds import kind_register
 
 
 class TrainingConfig(AppConfig):
@@ -8,3 +10,7 @@ class TrainingConfig(AppConfig):
 
     name = "apps.training"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        kind_register(code="training.run", task="apps.training.tasks.run_execute", queue="train")
+        kind_register(code="training.hybrid", task="apps.training.tasks.hybrid_tune", queue="train")

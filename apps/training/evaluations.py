@@ -17,19 +17,27 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from apps.ml.base import Exclude, Model, TrainOptions
+from apps.ml.base import Model, TrainOptions
+from apps.ml.comparison import EXCLUDE, served_length
 from apps.ml.dataset import DAY, Dataset
-from apps.ml.evaluate import VARIANTS, Evaluation, Split, Truth, Variant, evaluate_lists, split_at, truth_of
+from apps.ml.evaluate import (
+    USER_METRICS,
+    VARIANTS,
+    Evaluation,
+    Split,
+    Truth,
+    Variant,
+    evaluate_lists,
+    split_at,
+    truth_of,
+)
 from apps.ml.topn import TopN
 from apps.ml.train import train
 
 TEST_DAYS = 30.0
 # A short history gives a sixth of itself to the test, so that most of it still teaches.
 TEST_SHARE = 1 / 6
-TOP_N = 100
 KEPT_SNAPSHOTS = 5
-EXCLUDE: dict[Variant, Exclude] = {"new": "bought", "all": "none"}
-USER_METRICS = ("ndcg10", "recall20", "mrr10", "hit10", "precision10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def validation_split(dataset: Dataset) -> Split:
 
 def lists_of(model: Model[Any], truth: Truth, variant: Variant) -> TopN:
     """The lists that serving would store for these shoppers."""
-    return model.recommend(truth.users, TOP_N, EXCLUDE[variant])
+    return model.recommend(truth.users, served_length(model.family), EXCLUDE[variant])
 
 
 def judge_model(model: Model[Any], split: Split) -> Judgement:
@@ -79,7 +87,7 @@ def judge_model(model: Model[Any], split: Split) -> Judgement:
 
 
 def judged_write(folder: Path, judgement: Judgement) -> None:
-    """Write new.npz and all.npz: user_ids, ids [n, 100], scores, truth_items, truth_indptr, catalogue_size
+    """Write new.npz and all.npz: user_ids, ids [n, k], scores, truth_items, truth_indptr, catalogue_size
     and one float64 [n] per metric.
     """
     folder.mkdir(parents=True, exist_ok=True)
