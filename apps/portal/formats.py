@@ -18,11 +18,7 @@ Number = int | float | Decimal
 def locale() -> Locale:
     """Babel's locale of the language this reader has chosen."""
     language = (get_language() or "en").lower()
-    return (
-        Locale.parse("zh_Hans_CN")
-        if language.startswith("zh")
-        else Locale.parse("en_GB")
-    )
+    return Locale.parse("zh_Hans_CN") if language.startswith("zh") else Locale.parse("en_GB")
 
 
 def number(value: Number | None, digits: int = 0) -> str:
@@ -39,9 +35,7 @@ def compact(value: Number | None) -> str:
         return NO_DATA
     if abs(float(value)) < 10_000:
         return number(value)
-    return babel_numbers.format_compact_decimal(
-        value, locale=locale(), fraction_digits=1
-    )
+    return babel_numbers.format_compact_decimal(value, locale=locale(), fraction_digits=1)
 
 
 def percent(value: Number | None, digits: int = 1) -> str:
@@ -71,6 +65,13 @@ def change(value: Number | None) -> str:
     return ("+" if value > 0 else "−") + percent(abs(float(value)))
 
 
+def signed(value: Number | None, digits: int = 2) -> str:
+    """A number that always shows its sign: +0.012, −0.004."""
+    if value is None:
+        return NO_DATA
+    return ("−" if value < 0 else "+") + number(abs(float(value)), digits)
+
+
 def duration(seconds: Number | None) -> str:
     """A span of time in its two largest units: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min."""
     if seconds is None:
@@ -90,9 +91,7 @@ def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago `moment` was, or how long until it is."""
     if moment is None:
         return _("never")
-    return babel_dates.format_timedelta(
-        moment - now, add_direction=True, locale=locale(), threshold=0.95
-    )
+    return babel_dates.format_timedelta(moment - now, add_direction=True, locale=locale(), threshold=0.95)
 
 
 def day(value: date | None, *, year: bool = False) -> str:
@@ -101,18 +100,14 @@ def day(value: date | None, *, year: bool = False) -> str:
         return NO_DATA
     if year:
         return babel_dates.format_date(value, format="medium", locale=locale())
-    return babel_dates.format_skeleton(
-        "MMMd", datetime(value.year, value.month, value.day), locale=locale()
-    )
+    return babel_dates.format_skeleton("MMMd", datetime(value.year, value.month, value.day), locale=locale())
 
 
 def moment(value: datetime | None, time_zone: str) -> str:
     """Date and time in the shop's time zone."""
     if value is None:
         return NO_DATA
-    return babel_dates.format_datetime(
-        value, format="medium", tzinfo=ZoneInfo(time_zone), locale=locale()
-    )
+    return babel_dates.format_datetime(value, format="medium", tzinfo=ZoneInfo(time_zone), locale=locale())
 
 
 def size(count: int | None) -> str:

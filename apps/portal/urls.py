@@ -2,12 +2,41 @@
 
 from django.urls import path
 
-from apps.portal.pages import find, jobs_drawer, overview, placements, profile, settings, staff
+from apps.portal.pages import (
+    find,
+    jobs_drawer,
+    models,
+    overview,
+    placements,
+    profile,
+    runs,
+    settings,
+    staff,
+    versions,
+)
 
 app_name = "portal"
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("overview/<slug:key>.csv", overview.overview_csv, name="overview_csv"),
+    path("models/", models.models, name="models"),
+    path("models/lines/", models.models_lines, name="models_lines"),
+    path("models/live-sources.csv", models.models_csv, name="models_csv"),
+    path("models/retrain/", models.retrain_all, name="retrain_all"),
+    path("models/runs/<int:run_id>/", runs.run, name="run"),
+    path("models/runs/<int:run_id>/state/", runs.run_state, name="run_state"),
+    path("models/runs/<int:run_id>/curve/", runs.run_curve, name="run_curve"),
+    path("models/runs/<int:run_id>/learning-curve.csv", runs.run_csv, name="run_csv"),
+    path("models/runs/<int:run_id>/cancel/", runs.run_cancel, name="run_cancel"),
+    path("models/versions/<int:version_id>/", versions.version, name="version"),
+    path("models/versions/<int:version_id>/ask/", versions.promote_ask, name="promote_ask"),
+    path("models/versions/<int:version_id>/promote/", versions.promote, name="promote"),
+    path("models/recipe/<slug:code>/", models.recipe, name="recipe"),
+    path("models/recipe/<slug:code>/settings/", models.recipe_edit, name="recipe_edit"),
+    path("models/recipe/<slug:code>/settings/save/", models.recipe_save, name="recipe_save"),
+    path("models/recipe/<slug:code>/retrain/", models.retrain, name="retrain"),
+    path("models/recipe/<slug:code>/rollback/ask/", versions.rollback_ask, name="rollback_ask"),
+    path("models/recipe/<slug:code>/rollback/", versions.rollback, name="rollback"),
     path("settings/", settings.settings, name="settings"),
     path("settings/save/", settings.settings_save, name="settings_save"),
     path("settings/keys/", settings.keys, name="settings_keys"),

@@ -70,7 +70,7 @@ def test_publications_of_one_day_share_a_line_and_are_escaped() -> None:
 def test_csv_holds_raw_values_and_leaves_missing_ones_empty() -> None:
     header, first, second, _ = rows_of(ctr_chart())
     assert header == ["Day", "CTR", "Low (95%)", "High (95%)", "Sample", "Period before"]
-    assert first == ["2026-03-02", "0.1", "0.09000000000000001", "0.11", "100", "0.08"]
+    assert first == ["2026-03-02", "0.1", "0.09", "0.11", "100", "0.08"]
     assert second[:2] == ["2026-03-03", ""]
 
 

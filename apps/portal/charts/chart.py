@@ -84,6 +84,8 @@ def _raw(cell: Cell) -> str:
     """A cell as a program reads it; text that a spreadsheet would run as a formula is defused."""
     if isinstance(cell, date | datetime):
         return cell.isoformat()
+    if isinstance(cell, float):
+        return f"{cell:.12g}"  # without the noise of binary fractions
     if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{cell}"
     return str(cell)

@@ -74,3 +74,9 @@ def day(value: date | None) -> str:
 def cell(pair: tuple[Any, str], currency: str = "") -> str:
     """A (value, kind) pair of a chart's table."""
     return formats.cell(pair[0], pair[1], currency)
+
+
+@register.filter
+def signed(value: Any, digits: int = 2) -> str:
+    """A number that always shows its sign."""
+    return formats.signed(value, digits)
