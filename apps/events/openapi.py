@@ -26,8 +26,8 @@ EVENT: dict[str, Any] = {
         "kind": {
             "type": "string",
             "description": "Code of an active event kind: view, click, search, seen, add_to_cart, purchase, "
-            "return, rating, like, favourite, share, play, dislike, not_interested, survey_score, or one that "
-            "staff added.",
+            "return, rating, like, favourite, share, play, dislike, not_interested, survey_score, or one "
+            "that staff added.",
         },
         "client_event_id": {
             "type": "string",

@@ -14,7 +14,7 @@ from apps.events.models import Interaction
 from tests.factories.shop import event
 
 pytestmark = pytest.mark.django_db
-Post = Callable[..., HttpResponse]
+Post = Callable[..., Any]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def post() -> Post:
     api_keys_forget()
     _client, key = api_client_create(name="shop", scopes=["events"])
 
-    def send(body: Any, key: str | None = key, **headers: str) -> HttpResponse:
+    def send(body: Any, key: str | None = key, **headers: str) -> Any:
         data = body if isinstance(body, bytes) else orjson.dumps(body)
         if key is not None:
             headers["Authorization"] = f"Api-Key {key}"
