@@ -191,8 +191,8 @@ def compare(
 
 
 def served_length(family: str) -> int:
-    """How long the served list of this family is: longer where one list serves everyone."""
-    return SHARED_LIST_LENGTH if FAMILIES[family].shared else SERVED_LIST_LENGTH
+    """Items in a served list of this family."""
+    return FAMILIES[family].list_length
 
 
 def _lists(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from apps.ml import configs
 from apps.ml.errors import InvalidValue
+from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH
 
 if TYPE_CHECKING:
     from apps.ml.base import Model
@@ -25,6 +26,11 @@ class Family:
     config_class: type[configs.Config]
     path: str
     shared: bool = False
+
+    @property
+    def list_length(self) -> int:
+        """Items in a served list of this family: longer where one list serves everyone."""
+        return SHARED_LIST_LENGTH if self.shared else SERVED_LIST_LENGTH
 
     @property
     def presets(self) -> dict[str, configs.Config]:

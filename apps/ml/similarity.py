@@ -36,7 +36,7 @@ def weigh(counts: Csr, weighting: Weighting) -> Csr:
         data = np.sqrt(data)
     else:
         length = np.asarray(counts.sum(axis=1)).ravel()
-        relative = length / max(float(length.mean()), 1e-12)
+        relative = length / max(float(length.sum()) / max(len(length), 1), 1e-12)
         norm = BM25_K1 * (1 - BM25_B + BM25_B * relative)
         data = data * (BM25_K1 + 1) / (data + np.repeat(norm, np.diff(counts.indptr)))
     weighted = counts.astype(np.float64)

@@ -61,8 +61,9 @@ class AlsModel(Model[AlsConfig]):
         items_NF[~chosen] = 0.0
         n_pairs, last = max(extra.nnz, 1), np.inf
         for epoch in range(config.epochs):
-            _half_step(users_UF, items_NF, by_user, config, options)
-            loss = _half_step(items_NF, users_UF, by_item, config, options) / n_pairs
+            _, user_penalty = _half_step(users_UF, items_NF, by_user, config, options)
+            error, item_penalty = _half_step(items_NF, users_UF, by_item, config, options)
+            loss = (error + user_penalty + item_penalty) / n_pairs
             options.report(
                 Progress(
                     "epochs", (epoch + 1) / config.epochs, epoch + 1, config.epochs, loss, "loss per pair"
@@ -148,7 +149,7 @@ def _half_step(
     alone).
     """
     gram_FF = fixed.T @ fixed
-    loss = 0.0
+    error, penalty = 0.0, 0.0
     for bucket in buckets:
         options.check()
         chosen_BLF = fixed[bucket.items]
@@ -163,8 +164,9 @@ def _half_step(
         # sum over chosen of c(1-p)^2 plus over the rest p^2, the latter by way of the Gram matrix
         everywhere = ((x_BF @ gram_FF) * x_BF).sum() - (predicted_BL**2).sum()
         on_chosen = (confidence_BL * (1 - predicted_BL) ** 2).sum()
-        loss += float(on_chosen + everywhere + ridge * (x_BF**2).sum())
-    return loss
+        error += float(on_chosen + everywhere)
+        penalty += ridge * float((x_BF**2).sum())
+    return error, penalty
 
 
 def _conjugate_gradient(
