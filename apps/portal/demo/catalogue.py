@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ IMAGE_FOLDER = "demo"
 CURRENCY = "EUR"
 _TIER_TASTE = {1: (2.0, 6.0), 2: (4.0, 5.0), 3: (6.5, 2.8)}
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 
 
@@ -26,7 +27,8 @@ class Traits:
 
     `style`, `family` (of colour, -1 none) and `brand` index the vocabulary; `price_level` is the standardised
     log price inside the leaf; `born` is the day it entered the shop, counted from the first day of history;
-    `discount` [n, weeks] is the share taken off in each week of history, the last week being the current one.
+    `discount` [n, weeks] is the share taken off in each week of history and `price` what was asked then, the
+    last week being the current one.
     """
 
     leaf: Ints
@@ -41,6 +43,7 @@ class Traits:
     born: Floats
     full_price: Floats
     discount: Floats
+    price: Floats
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,13 @@ class Catalogue:
 
 
 def catalogue_build(
-    *, count: int, end: datetime, days: int, rng: np.random.Generator, image_base: str = "/media/"
+    *, count: int, start: datetime, days: int, rng: np.random.Generator, image_base: str = "/media/"
 ) -> Catalogue:
-    """Make exactly `count` products; `end` is the last moment of history, `days` its length."""
+    """Make exactly `count` products; `start` is the first midnight of history, `days` its whole days."""
     words = vocabulary()
     looks, groups = _looks(words, count, rng)
     traits = _traits(words, looks, groups, days, rng)
-    return Catalogue(_frame(looks, groups, traits, end, days, rng, image_base), looks, traits)
+    return Catalogue(_frame(looks, groups, traits, start, rng, image_base), looks, traits)
 
 
 def _looks(words: Vocabulary, count: int, rng: np.random.Generator) -> tuple[list[Look], list[int]]:
@@ -172,11 +175,13 @@ def _traits(
         + 0.35 * rng.normal(size=(len(words.brands), LATENT))[brand]
         + 0.8 * rng.normal(size=(designs, LATENT))[group]
     )
-    appeal = rng.normal(0, 0.5, designs)[group] + rng.normal(0, 0.2, len(looks))
+    appeal = rng.normal(0, 0.35, designs)[group] + rng.normal(0, 0.15, len(looks))
     quality = rng.normal(0, 0.7, designs)[group] + np.array([0.25 * (look.brand.tier - 2) for look in looks])
     born = np.where(
         rng.random(designs) < 0.13, days - rng.exponential(26, designs), -rng.uniform(20, 700, designs)
     )[group]
+    discount = _discounts(leaf, brand, days, rng)
+    asked = charm(price[:, None] * (1 - discount), rng.random(len(looks))[:, None])
     return Traits(
         leaf=leaf,
         style=np.array([style_index[look.style] for look in looks]),
@@ -189,7 +194,8 @@ def _traits(
         quality=quality.astype(np.float32),
         born=np.minimum(born, days - 0.5).astype(np.float32),
         full_price=price.astype(np.float32),
-        discount=_discounts(leaf, brand, days, rng),
+        discount=discount,
+        price=np.where(discount > 0, asked, price[:, None]).astype(np.float32),
     )
 
 
@@ -232,8 +238,7 @@ def _frame(
     looks: list[Look],
     groups: list[int],
     traits: Traits,
-    end: datetime,
-    days: int,
+    start: datetime,
     rng: np.random.Generator,
     image_base: str,
 ) -> pd.DataFrame:
@@ -245,14 +250,12 @@ def _frame(
         for look, group, nth in zip(looks, groups, ordinal, strict=True)
     ]
     off = traits.discount[:, -1].astype(float)
-    price = np.where(off > 0, charm(traits.full_price * (1 - off), rng.random(count)), traits.full_price)
     margin = np.array([{1: 0.66, 2: 0.55, 3: 0.46}[look.brand.tier] for look in looks])
     fate = rng.random(count)
     plenty = np.round(rng.lognormal(4.0, 0.8, count))
     stock = np.where(fate < 0.05, 0, np.where(fate < 0.13, rng.integers(1, 5, count), plenty)).astype(int)
     titles = [wording.title(look) for look in looks]
     texts = [wording.description(look) for look in looks]
-    start = end - timedelta(days=days)
     created = [start + timedelta(days=float(born)) for born in traits.born]
     return pd.DataFrame(
         {
@@ -264,7 +267,7 @@ def _frame(
             "description_zh_hans": [text.zh for text in texts],
             "category": [look.leaf.path for look in looks],
             "brand": [look.brand.name for look in looks],
-            "price": np.round(price.astype(float), 2),
+            "price": np.round(traits.price[:, -1].astype(float), 2),
             "currency": CURRENCY,
             "cost": np.round(traits.full_price * (margin + rng.uniform(-0.05, 0.05, count)), 2),
             "stock": stock,

@@ -38,7 +38,7 @@ def _word_up(word: str) -> str:
     return "-".join(part[:1].upper() + part[1:] for part in word.split("-"))
 
 
-def _lowered(noun: str) -> str:
+def lowered(noun: str) -> str:
     """A title's noun inside a sentence; names and the T of T-Shirt stay as they are."""
     return " ".join(word if word in _NAMES else word.lower() for word in noun.split(" ")).replace(
         "t-s", "T-s"
@@ -86,7 +86,7 @@ def description(look: Look) -> Pair:
         a="\x00a",
         style=look.style_name.en,
         Style=_upper_first(look.style_name.en),
-        noun=_lowered(noun.en),
+        noun=lowered(noun.en),
         facet=facet.en,
         colour=colour.en,
         detail=look.detail.en,
