@@ -35,7 +35,8 @@ def table_copy_out(
     The names and order of `types` must be those of the query's columns; NULL becomes null, also in text.
     """
     buffer = io.BytesIO()
-    with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)", params) as copy:
+    # Django's debugging cursor knows no COPY with parameters: use the driver's.
+    with cursor.cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)", params) as copy:
         for block in copy:
             buffer.write(block)
     if not buffer.tell():
