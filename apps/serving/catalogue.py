@@ -18,8 +18,10 @@ from apps.merchandising.rules.facts import tags_of
 
 # A transaction stamps its rows before it commits, so look this far behind the newest row seen.
 OVERLAP = timedelta(minutes=5)
-# Deleted rows leave no stamp; the number of rows and the texts are compared this often.
+# Deleted rows and further languages leave no stamp: their numbers are compared, in a large catalogue not
+# every second, for counting reads it all.
 COUNT_SECONDS = 30.0
+COUNTED_ALWAYS = 50_000
 NEW_DAYS = 30
 NEW_LISTED_MAX = 200
 
@@ -94,7 +96,7 @@ class Catalogue:
         """This catalogue with what changed since, or, when rows went missing or nothing was read yet, a new
         one. Nothing disappears from a catalogue, so a request may hold on to the one it started with.
         """
-        if self._stamp is None or time.monotonic() - self._counted_at > COUNT_SECONDS:
+        if self._stamp is None or self._count_due():
             totals = self._count()
             if self._stamp is None or totals != self._totals:
                 return self._loaded(totals)
@@ -105,6 +107,9 @@ class Catalogue:
                 cursor.execute(COLUMNS + "WHERE p.id = ANY(%s)", [changed])
                 self._take(cursor.fetchall())
         return self
+
+    def _count_due(self) -> bool:
+        return len(self.items) < COUNTED_ALWAYS or time.monotonic() - self._counted_at > COUNT_SECONDS
 
     def _stamp_of(self, product_id: int) -> datetime | None:
         item = self.items.get(product_id)

@@ -18,11 +18,8 @@ from apps.serving.models import ListScope
 
 # One row that changes whenever anything a slate stands on (but products) changes.
 FINGERPRINT = """
-SELECT (SELECT string_agg(concat_ws(':', id, live_publication_id, extract(epoch FROM updated_at)), ','
-                          ORDER BY id)
-        FROM merchandising_placement),
-       (SELECT string_agg(concat_ws(':', v.id, v.status, extract(epoch FROM b.completed_at)), ','
-                          ORDER BY v.id)
+SELECT (SELECT md5(string_agg(p::text, ',' ORDER BY p.id)) FROM merchandising_placement p),
+       (SELECT string_agg(concat_ws(':', v.id, v.status, b.completed_at), ',' ORDER BY v.id)
         FROM training_modelversion v JOIN serving_listbuild b ON b.version_id = v.id
         WHERE b.completed_at IS NOT NULL)
 """
