@@ -1,0 +1,32 @@
+"""The demo's first models: train what has no live version, build the lists, publish the tuned weights."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+from apps.merchandising.services import placements_ensure, weights_default_set
+from apps.serving.batch import lists_missing_build
+from apps.training.hybrid import hybrid_get
+from apps.training.models import ModelVersion, VersionStatus
+from apps.training.recipes import recipes_ensure
+
+
+class Command(BaseCommand):
+    """Idempotent: a second start finds live versions with lists and does nothing."""
+
+    help = "Trains the recipes that have no live version yet and makes them serve."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Fill the gaps between recipes, live versions, lists and default weights."""
+        placements_ensure()
+        live = ModelVersion.objects.filter(status=VersionStatus.LIVE).values_list("recipe_id", flat=True)
+        missing = [r.code for r in recipes_ensure() if r.active and r.pk not in set(live)]
+        if missing:
+            call_command("train_now", recipes=",".join(missing), inline=True, stdout=self.stdout)
+        for build in lists_missing_build():
+            self.stdout.write(f"version {build.version_id}: {build.lists} lists")
+        tuned = hybrid_get()
+        if tuned is not None and "new" in tuned.weights:
+            for publication in weights_default_set(weights=tuned.weights["new"], note="Tuned on history"):
+                self.stdout.write(f"published {publication}")
