@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import get_current_timezone, is_naive
 
 from apps.merchandising.models import Placement, PlacementKind
+from apps.merchandising.selectors import placement_list
 
 KEYS = ("placement", "shopper", "items", "lang", "at")
 MOST_ITEMS = 20
@@ -45,7 +46,7 @@ class PageContext:
     @cached_property
     def placements(self) -> list[Placement]:
         """The shop's placements that are in use."""
-        return list(Placement.objects.filter(archived_at=None).select_related("live_publication"))
+        return list(placement_list())
 
     @cached_property
     def placement(self) -> Placement | None:

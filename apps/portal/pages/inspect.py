@@ -1,0 +1,79 @@
+"""Inspect: one shopper, product or cart beside the slate it gets, and why."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from apps.catalog.selectors import product_get_by_skus
+from apps.core.errors import InvalidInput
+from apps.events.selectors import shopper_find
+from apps.portal.context_bar import PageContext
+from apps.portal.drafts import draft_of, placement_of, rules_with, unpublished, weights_in
+from apps.portal.forms.rule import rule_data
+from apps.portal.lookups import reader_language
+from apps.portal.pages.shell import page, show
+from apps.portal.samples import with_sample
+from apps.portal.slates import slate_explained, slate_live, slate_preview
+from apps.portal.timeline import timeline
+from apps.portal.waterfall import waterfall
+from apps.portal.why_not import why_not
+from apps.serving.live import PublicationState
+
+
+def looked_at(request: HttpRequest, bar: PageContext) -> PublicationState | None:
+    """What the slate was made with: the form's or saved draft (`view=draft`), or None for live."""
+    if request.GET.get("view") != "draft":
+        return None
+    placement = placement_of(bar)
+    rules = None
+    if "kind" in request.GET:
+        rules = rules_with(draft_of(placement).rules, rule_data(request.GET))
+    return unpublished(placement, weights=weights_in(request.GET) or None, rules=rules)
+
+
+@page
+def inspect(request: HttpRequest) -> HttpResponse:
+    """The page; the first visit picks a shopper so that there is something to see."""
+    bar = PageContext.of(request)
+    fresh = with_sample(bar) if not request.GET.get("placement") else ""
+    if fresh:
+        return redirect(reverse("portal:inspect") + fresh)
+    draft = looked_at(request, bar) if bar.placement else None
+    view = None
+    if bar.placement:
+        view = slate_preview(bar, draft) if draft else slate_live(bar)
+    shopper = shopper_find(bar.shopper) if bar.shopper else None
+    language = reader_language(bar.lang)
+    return show(
+        request,
+        "portal/inspect/page.html",
+        title=_("Inspect"),
+        bar=bar,
+        view=view,
+        draft=draft,
+        shopper=shopper,
+        sessions=timeline(shopper=shopper, language=language, until=bar.at) if shopper else [],
+        seeds=product_get_by_skus(bar.seeds, language=language),
+        query=request.GET.urlencode(),
+    )
+
+
+@page
+def why_here(request: HttpRequest) -> HttpResponse:
+    """The waterfall of one product of the slate that the query describes."""
+    bar = PageContext.of(request)
+    sku = request.GET.get("sku", "")
+    found = waterfall(slate_explained(bar, looked_at(request, bar)), sku)
+    if found is None:
+        raise InvalidInput(field="sku", value=sku, remedy=_("The slate has changed; look at it again."))
+    return show(request, "portal/slate/waterfall.html", why=found)
+
+
+@page
+def why_absent(request: HttpRequest) -> HttpResponse:
+    """Why a product is not on the slate that the query describes."""
+    bar = PageContext.of(request)
+    draft = looked_at(request, bar)
+    answer = why_not(bar, draft, request.GET.get("sku", ""))
+    return show(request, "portal/slate/why_not_answer.html", answer=answer)

@@ -1,0 +1,1 @@
+"""The portal's sentences: rules, reasons and changes for merchandisers, in the reader's language."""
