@@ -44,6 +44,7 @@ SPANS = {
     "register": (0.95, 1.0),
 }
 HISTORY_SECONDS = 2.0
+HISTORY_POINTS = 200
 
 
 @contextmanager
@@ -256,6 +257,10 @@ class _Execution:
         self._progress(progress.fraction, message)
 
     def _remember(self, progress: Progress) -> None:
+        """Keep the epoch for the curve: every one, or an even selection of very many."""
+        every = -(-progress.epochs // HISTORY_POINTS)
+        if progress.epoch % every and progress.epoch not in (1, progress.epochs):
+            return
         self.history.append(
             {
                 "step": self.stage,

@@ -36,8 +36,8 @@ def recipes() -> dict[str, Recipe]:
     return {recipe.code: recipe for recipe in Recipe.objects.all()}
 
 
-def trained(recipe: Recipe, **options: bool) -> TrainingRun:
-    run = runs.run_create(recipe=recipe, **options)
+def trained(recipe: Recipe) -> TrainingRun:
+    run = runs.run_create(recipe=recipe)
     runs.run_execute(job_id=run.job_id)
     return TrainingRun.objects.select_related("job", "version", "snapshot").get(pk=run.pk)
 
