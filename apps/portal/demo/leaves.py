@@ -115,6 +115,7 @@ class Vocabulary:
     families: tuple[str, ...]
     lifestyles: tuple[Lifestyle, ...]
     series: tuple[str, ...]
+    categories: dict[str, str]
 
 
 def _toml(name: str) -> dict[str, Any]:
@@ -187,4 +188,5 @@ def vocabulary() -> Vocabulary:
         families=tuple(dict.fromkeys(colour.family for colour in colours.values())),
         lifestyles=tuple(lifestyles),
         series=tuple(words["series"]["names"]),
+        categories=dict(words["categories"]),
     )

@@ -28,8 +28,8 @@ class Tastes:
 
     `weights` [m, d] meets the item features of `features`; `need` [m, weeks, 3] are the leaves a shopper is
     after in each week (they last two to four weeks); `staple` [m, 3] are products bought again every
-    `interval` days, first on day `phase` (-1: none); `promo` and `novelty` scale the pull of discounts and new
-    arrivals; `ready` is the log-odds that a session ends at the till, `coupon` what a coupon adds to it.
+    `interval` days, first on day `phase` (-1: none); `promo` and `novelty` scale the pull of discounts and
+    new arrivals; `ready` is the log-odds that a session ends at the till, `coupon` what a coupon adds to it.
     """
 
     weights: Floats

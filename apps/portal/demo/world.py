@@ -45,6 +45,11 @@ class World:
         return self.history.events
 
 
+def streams(seed: int) -> list[np.random.Generator]:
+    """Independent randomness for products, shoppers, history and reviews, so that one may change alone."""
+    return [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
+
+
 def world_build(
     *,
     end: datetime,
@@ -57,12 +62,12 @@ def world_build(
     """Generate the shop whose history ends at `end` (aware UTC). The same arguments give the same world."""
     start = (end - timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)
     horizon = (end - start) / timedelta(days=1)
-    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(4)]
+    products_rng, shoppers_rng, history_rng, reviews_rng = streams(seed)
     catalogue = catalogue_build(
-        count=products, start=start, days=int(horizon), rng=streams[0], image_base=image_base
+        count=products, start=start, days=int(horizon), rng=products_rng, image_base=image_base
     )
     population = population_build(
-        count=shoppers, traits=catalogue.traits, start=start, days=int(horizon), rng=streams[1]
+        count=shoppers, traits=catalogue.traits, start=start, days=int(horizon), rng=shoppers_rng
     )
     minds = minds_build(catalogue.traits, population.tastes, start.timetuple().tm_yday)
     history = history_build(
@@ -71,8 +76,8 @@ def world_build(
         minds=minds,
         start=start,
         horizon=horizon,
-        rng=streams[2],
+        rng=history_rng,
         mark=f"h{seed}-{start:%y%m%d}",
     )
-    reviews = reviews_build(catalogue, population, minds, history.orders, start, horizon, streams[3])
+    reviews = reviews_build(catalogue, population, minds, history.orders, start, horizon, reviews_rng)
     return World(seed, start, end, horizon, catalogue, population, minds, history, reviews)
