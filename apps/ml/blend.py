@@ -220,6 +220,8 @@ def _distinct_per_row(ids: Ids) -> tuple[Ids, int]:
 def _places(candidates: Ids, rows: NDArray[np.intp], ids: Ids) -> NDArray[np.intp]:
     """Column of each (row, id) pair in `candidates`, by one search over the rows laid end to end."""
     n, width = candidates.shape
+    if not len(ids):
+        return np.zeros(0, dtype=np.intp)
     values = np.unique(candidates)
     span = len(values) + 1
     rank = np.searchsorted(values, np.where(candidates >= 0, candidates, values[-1]))

@@ -15,11 +15,15 @@ class TestPersonal(Conformance):
 
 
 def test_score_is_the_decayed_sum_of_own_choices() -> None:
-    frame = pd.DataFrame(
-        [(1, 10, "purchase", 4.0, 0.0), (1, 20, "purchase", 4.0, 30.0), (1, 20, "view", 1.0, 30.0)]
-        + [(1, 30, "purchase", 4.0, 0.0), (1, 30, "not_interested", -1.0, 0.0), (2, 40, "view", 1.0, 0.0)],
-        columns=["user_id", "item_id", "kind", "weight", "age"],
-    )
+    rows = [
+        (1, 10, "purchase", 4.0, 0.0),
+        (1, 20, "purchase", 4.0, 30.0),
+        (1, 20, "view", 1.0, 30.0),
+        (1, 30, "purchase", 4.0, 0.0),
+        (1, 30, "not_interested", -1.0, 0.0),
+        (2, 40, "view", 1.0, 0.0),
+    ]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "kind", "weight", "age"])
     frame["timestamp"] = 1.7e9 - frame.pop("age") * DAY
     top = train("personal", {"half_life_days": 30.0}, Dataset.from_frames(frame)).recommend(
         [1], 3, exclude="none"

@@ -144,9 +144,9 @@ def _half_step(
     buckets: list[_Bucket],
     config: AlsConfig,
     options: TrainOptions,
-) -> float:
-    """Updates `solved` in place given `fixed`; returns the objective reached (without the terms of `fixed`
-    alone).
+) -> tuple[float, float]:
+    """Updates `solved` in place given `fixed`; returns the weighted squared error and the penalty of
+    `solved`.
     """
     gram_FF = fixed.T @ fixed
     error, penalty = 0.0, 0.0
