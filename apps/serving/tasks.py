@@ -1,25 +1,27 @@
-"""Thin shells around `batch`; all on the queue `score`."""
+"""Thin shells around `batch`. Shards go to the queue `score`, for they load models."""
 
 from celery import group, shared_task
 
 from apps.serving import batch
 
 
-@shared_task(queue="score")
+@shared_task
 def lists_missing_build() -> None:
     """Give out the shards of live versions that have no lists (beat; or anybody who just promoted one)."""
     for version_id in batch.lists_missing():
         shards = batch.build_start(version_id=version_id)
-        group(shard_build.s(version_id=version_id, shard=shard) for shard in shards).apply_async()
+        group(
+            shard_build.s(version_id=version_id, shard=shard).set(queue="score") for shard in shards
+        ).apply_async()
 
 
-@shared_task(queue="score")
+@shared_task
 def shard_build(version_id: int, shard: int) -> None:
     """Build one shard of a version's lists."""
     batch.shard_build(version_id=version_id, shard=shard)
 
 
-@shared_task(queue="score")
+@shared_task
 def lists_prune() -> None:
     """Delete lists that nobody reads any more (beat)."""
     batch.lists_prune()

@@ -202,6 +202,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / f"beat-{SHOP_NAME}")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "jobs-sweep": {"task": "apps.jobs.tasks.jobs_sweep", "schedule": 10.0},
+    "serving-lists": {"task": "apps.serving.tasks.lists_missing_build", "schedule": 5.0},
     "training-schedules": {"task": "apps.training.tasks.schedules_run", "schedule": 60.0},
     "monitoring-workers": {"task": "apps.monitoring.tasks.workers_look", "schedule": 30.0},
     "metrics-rollups": {"task": "apps.metrics.tasks.rollups_build", "schedule": 180.0},

@@ -51,7 +51,9 @@ def version_make(source: str, lists: Lists, *, live: bool = True, complete: bool
     )
     ids = dict(Product.objects.values_list("sku", "pk"))
     for (scope, key), skus in lists.items():
-        top = TopN.from_lists([([ids[sku] for sku in skus], np.arange(len(skus), 0, -1))], 100)
+        top = TopN.from_lists(
+            [([ids[sku] for sku in skus], np.arange(len(skus), 0, -1, dtype=np.float32))], 100
+        )
         lists_write(version_id=version.pk, scope=scope, keys=np.asarray([key]), top=top)
     ListBuild.objects.create(
         version_id=version.pk, shards_done=1, finished=[0], completed_at=clock.now() if complete else None
@@ -59,9 +61,9 @@ def version_make(source: str, lists: Lists, *, live: bool = True, complete: bool
     return version
 
 
-def home_make(weights: Mapping[str, float], **fields: object) -> Placement:
+def home_make(weights: Mapping[str, float]) -> Placement:
     """The home placement with these weights."""
-    return placement_create(code="home", name="Home", kind="shopper", weights=weights, **fields)  # type: ignore[arg-type]
+    return placement_create(code="home", name="Home", kind="shopper", weights=weights)
 
 
 def rules_publish(placement: Placement, *rules: Mapping[str, object]) -> None:
