@@ -286,3 +286,23 @@ def process_state(pid: int) -> str:
         )
     except (OSError, IndexError):
         return ""
+
+
+def works_elsewhere(pid: int, folder: Path) -> bool:
+    """Tell whether a live process certainly has another working folder (servers work in their data's)."""
+    try:
+        return not Path(f"/proc/{pid}/cwd").samefile(folder)
+    except OSError:
+        return False
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Return the processes whose working folder this is, as far as we may look."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if (path / "cwd").samefile(folder):
+                found.append(int(path.name))
+        except OSError:
+            continue
+    return found

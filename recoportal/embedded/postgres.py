@@ -20,6 +20,8 @@ from recoportal.embedded.place import (
     port_choose,
     port_read,
     process_state,
+    processes_in,
+    works_elsewhere,
 )
 
 NAME = "postgres"
@@ -61,7 +63,7 @@ class Postgres:
         self._init(folder)
         deadline = time.monotonic() + START_SECONDS
         while True:
-            self._zombie_forget(folder)
+            self._stale_pid_file_set_aside(folder)
             port = port_choose(folder)
             answer = self._pg_ctl(
                 "start", "-w", "-t", "60", "-l", str(folder / "server.log"), "-o", self._options(port)
@@ -154,16 +156,22 @@ class Postgres:
             }
         return f"-p {port} " + " ".join(f"-c {name}={value}" for name, value in settings.items())
 
-    def _zombie_forget(self, folder: Path) -> None:
-        """Wait for a killed postmaster to be reaped; set its pid file aside if nobody ever does.
+    def _stale_pid_file_set_aside(self, folder: Path) -> None:
+        """Set aside a pid file that names a zombie nobody reaps or a process that serves no data here.
 
-        PostgreSQL takes a zombie for a live server and refuses to start. A pid file is never touched
-        otherwise: a live server without one would block every later start.
+        PostgreSQL takes both for a live server and refuses to start: for ever after a restart of the
+        machine in which another process of the same user got the old server's number. The file is left
+        alone whenever it may be right, because a live server without one would block every later start,
+        and while a server's orphans still work in the folder.
         """
         pid_file = folder / "data" / "postmaster.pid"
         deadline = time.monotonic() + ZOMBIE_SECONDS
-        while (pid := pid_of(pid_file)) is not None and process_state(pid) == "Z":
-            if time.monotonic() > deadline:
-                pid_file.rename(pid_file.with_name("postmaster.pid.zombie"))
-                return
-            time.sleep(0.1)
+        while (pid := pid_of(pid_file)) is not None:
+            state = process_state(pid)
+            if state == "Z" and time.monotonic() < deadline:
+                time.sleep(0.1)
+                continue
+            stale = state == "Z" or works_elsewhere(pid, folder / "data")
+            if stale and not processes_in(folder / "data"):
+                pid_file.rename(pid_file.with_name("postmaster.pid.stale"))
+            return

@@ -18,6 +18,7 @@ from recoportal.embedded.place import (
     port_choose,
     port_read,
     process_state,
+    processes_in,
 )
 
 START_SECONDS = 30.0
@@ -90,9 +91,7 @@ class Valkey:
     def _runs(self) -> bool:
         """Tell whether a process of this folder lives, answering or not (where /proc can say)."""
         pid = pid_of(self.folder / "server.pid")
-        if pid is None or process_state(pid) in {"", "Z"}:
-            return False
-        return same_folder(Path(f"/proc/{pid}/cwd"), self.folder)
+        return pid is not None and process_state(pid) not in {"", "Z"} and pid in processes_in(self.folder)
 
     def _ask(self, command: str) -> str:
         """Return the last line our server answers to AUTH and one command, "" when nobody does."""
@@ -144,11 +143,3 @@ class Valkey:
         path.write_text("".join(f"{name} {value}\n" for name, value in settings.items()), encoding="utf-8")
         self.place.owner.own(path, 0o600)
         return path
-
-
-def same_folder(one: Path, other: Path) -> bool:
-    """Tell whether two paths are one folder; False when one can't be looked at."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False

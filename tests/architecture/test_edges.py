@@ -116,3 +116,17 @@ def test_services_never_reach_for_tasks() -> None:
     ]
 
     assert upward == []
+
+
+def test_no_app_reaches_into_anothers_tasks_or_admin() -> None:
+    apps = sorted(path.name for path in (BASE_DIR / "apps").iterdir() if (path / "apps.py").exists())
+    found = [
+        shown(path, line)
+        for path in source_files("apps")
+        for app in apps
+        if app != path.relative_to(BASE_DIR / "apps").parts[0]
+        for module in (f"apps.{app}.tasks", f"apps.{app}.admin")
+        for line in imports_package(path, module)
+    ]
+
+    assert found == [], "enqueue through apps.jobs.queue; share admin classes in core"
