@@ -111,7 +111,7 @@ def _arrivals() -> tuple[int, datetime | None]:
     return count, last
 
 
-def _interactions_total() -> int:
+def interactions_total() -> int:
     """How many events are stored, by the planner's estimate where there are many."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -136,7 +136,7 @@ def _collect() -> Stage:
         state=_job_state(imported.job if imported else None, done=at is not None),
         at=at,
         rows_in=imported.rows if imported else arrived,
-        rows_out=_interactions_total(),
+        rows_out=interactions_total(),
         error=imported.job.error if imported and imported.job else "",
         page="data",
         job_id=imported.job.pk if imported and imported.job else None,

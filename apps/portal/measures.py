@@ -24,16 +24,15 @@ EXPLAINED: dict[str, str | Promise] = {
     "revenue_per_session": gettext_lazy("What shoppers paid, less what they returned, per session."),
     "aov": gettext_lazy("What shoppers paid, less what they returned, per order."),
     "coverage": gettext_lazy("Products that were shown in a slate at all, out of those on sale."),
-    "attributed": gettext_lazy(
-        "Purchases that followed a click here within the attribution window."
-    ),
+    "attributed": gettext_lazy("Purchases that followed a click here within the attribution window."),
     "attributed_per_session": gettext_lazy("Revenue of purchases that followed a click here, per session."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One measure of the period as the reader sees it. `trend`: good, bad, unclear or none."""
+    """One measure of the period as the reader sees it. `trend`: good, bad, unclear (may be chance),
+    plain (a count, which has no interval) or none."""
 
     code: str
     label: str
@@ -68,7 +67,7 @@ def trend_of(change: Estimate, *, higher_is_better: bool) -> str:
     if change.value is None:
         return "none"
     if change.low is None or change.high is None:
-        return "unclear"
+        return "plain"
     if change.low <= 0 <= change.high:
         return "unclear"
     return "good" if (change.value > 0) == higher_is_better else "bad"

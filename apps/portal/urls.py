@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.portal.pages import (
+    data,
     find,
     history,
     inspect,
@@ -26,6 +27,20 @@ urlpatterns = [
     path("", overview.overview, name="overview"),
     path("overview/<slug:key>.csv", overview.overview_csv, name="overview_csv"),
     path("overview/state/", overview.overview_state, name="overview_state"),
+    path("data/", data.data, name="data"),
+    path("data/feeds/new/", data.feed_add, name="feed_add"),
+    path("data/feeds/<int:feed_id>/", data.feed, name="feed"),
+    path("data/feeds/<int:feed_id>/state/", data.feed_state, name="feed_state"),
+    path("data/feeds/<int:feed_id>/report.csv", data.feed_report, name="feed_report"),
+    path("data/imports/<int:report_id>/report.csv", data.import_report, name="import_report"),
+    path("data/kinds/", data.kinds, name="data_kinds"),
+    path("data/kinds/new/", data.kind_ask, name="kind_new"),
+    path("data/kinds/<int:kind_id>/", data.kind_ask, name="kind_ask"),
+    path("data/kinds/save/", data.kind_save, name="kind_add"),
+    path("data/kinds/<int:kind_id>/save/", data.kind_save, name="kind_save"),
+    path("data/snapshots/", data.snapshots, name="data_snapshots"),
+    path("data/snapshots/<int:snapshot_id>/", data.snapshot, name="snapshot"),
+    path("data/quality/", data.quality, name="data_quality"),
     path("pipeline/", pipeline.pipeline, name="pipeline"),
     path("pipeline/picture/", pipeline.pipeline_picture, name="pipeline_picture"),
     path("models/", models.models, name="models"),

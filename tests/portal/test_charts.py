@@ -135,8 +135,8 @@ def _contrast(one: str, other: str) -> float:
 def test_source_colours_are_those_of_the_pages() -> None:
     sheet = (Path(settings.BASE_DIR) / "static/portal/portal.css").read_text()
     found = re.findall(r"--source-(\d): (#[0-9a-f]{6});", sheet)
-    assert [color for _, color in found[:8]] == list(SOURCE_COLORS_LIGHT)
-    assert [color for _, color in found[8:]] == list(SOURCE_COLORS_DARK)
+    assert [color for _, color in found[:9]] == list(SOURCE_COLORS_LIGHT)
+    assert [color for _, color in found[9:]] == list(SOURCE_COLORS_DARK)
 
 
 def test_source_colours_and_text_can_be_seen_on_their_paper() -> None:

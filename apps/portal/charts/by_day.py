@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from django.utils.translation import gettext as _
 
@@ -21,7 +21,9 @@ class DayPoint:
     n: int | None = None
 
 
-TICKS = {"percent": ".1%", "money": ",.2f", "number": ",d", "decimal": ".4f"}
+# How values are told, and in fewer figures how the axis is marked (d3-format).
+TICKS = {"percent": ".2%", "money": ",.2f", "number": ",d", "decimal": ".4f"}
+AXIS = {"percent": ".2~%", "money": ",.2~f", "number": ",d", "decimal": ".3~f"}
 
 
 def by_day(
@@ -66,8 +68,8 @@ def by_day(
         }
     )
     layout = {
-        "xaxis": {"type": "date", "hoverformat": "%a %e %b %Y"},
-        "yaxis": {"tickformat": TICKS[kind], "ticksuffix": f" {currency}" if kind == "money" else ""},
+        "xaxis": {"type": "date", "hoverformat": "%a %e %b %Y", "tickformat": "%e %b", "range": _range(days)},
+        "yaxis": {"tickformat": AXIS[kind], "ticksuffix": f" {currency}" if kind == "money" else ""},
         "showlegend": len(traces) > 1,
     }
     return Chart(
@@ -90,6 +92,11 @@ def by_day(
         layout={**layout, **marks_layout(marks)},
         currency=currency,
     )
+
+
+def _range(days: Sequence[str]) -> list[str]:
+    """The axis' ends: half a day beyond the first and last point, so that no mark sits on the frame."""
+    return [f"{date.fromisoformat(days[0]) - timedelta(days=1)}T12:00", f"{days[-1]}T12:00"] if days else []
 
 
 def _day_sentence(

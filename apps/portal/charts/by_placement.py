@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from apps.portal.charts.by_day import TICKS
+from apps.portal.charts.by_day import AXIS, TICKS
 from apps.portal.charts.chart import Chart, Column
 from apps.portal.charts.template import ACCENT, QUIET
 from apps.portal.formats import size
@@ -72,12 +72,12 @@ def by_placement(
         traces=[trace],
         layout={
             "hovermode": "closest",
-            "xaxis": {"tickformat": TICKS[kind], "rangemode": "tozero", "showgrid": True, "nticks": 5},
-            "yaxis": {"type": "category", "ticklabelstandoff": 8},
+            "xaxis": {"tickformat": AXIS[kind], "rangemode": "tozero", "showgrid": True, "nticks": 5},
+            "yaxis": {"type": "category", "ticklabelstandoff": 8, "tickmode": "linear", "dtick": 1},
             "bargap": 0.4,
             "showlegend": False,
         },
-        height=max(180, 60 + 44 * len(drawn)),
+        height=max(170, 50 + 42 * len(drawn)),
         currency=currency,
     )
 

@@ -2,12 +2,14 @@
 
 from typing import Any
 
-# A source's `color` is its index here; the same eight as --source-0 to --source-7 in portal.css.
+# A source's `color` is its index here; the same as --source-0 to --source-8 in portal.css.
 SOURCE_COLORS_LIGHT = (
-    "#0d437b", "#782b00", "#0c7c25", "#a19132", "#d5608c", "#439cca", "#8f58ca", "#5e5158",
+    "#5e5158", "#782b00", "#0c7c25", "#a19132", "#d5608c",
+    "#439cca", "#8f58ca", "#0d437b", "#1f2937",
 )  # fmt: skip
 SOURCE_COLORS_DARK = (
-    "#6996e4", "#e67528", "#b4eda8", "#f5ae16", "#af4d8c", "#69cefe", "#7162d8", "#a09a9b",
+    "#a09a9b", "#e67528", "#b4eda8", "#f5ae16", "#af4d8c",
+    "#69cefe", "#7162d8", "#6996e4", "#f1f5f9",
 )  # fmt: skip
 
 # Readable on either paper: the draft and brand accent, and the grey of what is only compared with.
@@ -41,9 +43,9 @@ def _template(*, text: str, quiet: str, grid: str, hover: str, colors: tuple[str
                 "font": {"family": FONT, "color": text, "size": 13},
             },
             "margin": {"l": 8, "r": 16, "t": 16, "b": 8},
-            "xaxis": {**axis, "showgrid": False, "showspikes": False},
-            "yaxis": {**axis, "rangemode": "tozero", "nticks": 5},
-            "legend": {"orientation": "h", "y": -0.2, "x": 0, "font": {"color": text}},
+            "xaxis": {**axis, "showgrid": False, "ticklabelstandoff": 6, "showspikes": False},
+            "yaxis": {**axis, "rangemode": "tozero", "nticks": 5, "ticklabelstandoff": 6},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"color": text}},
             "annotationdefaults": {
                 "font": {"color": quiet, "size": 11},
                 "arrowcolor": quiet,

@@ -79,7 +79,7 @@ def versions_chart(
                 "tickformat": ".3f",
                 "title": {"text": measure},
             },
-            "yaxis": {"type": "category", "ticklabelstandoff": 8},
+            "yaxis": {"type": "category", "ticklabelstandoff": 8, "tickmode": "linear", "dtick": 1},
             "showlegend": False,
         },
         height=max(200, 90 + 32 * len(traces)),

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from apps.accounts.selectors import shop_settings_get
 from apps.core.errors import NotFound
+from apps.jobs.selectors import job_counts, jobs_active
 from apps.merchandising.models import Placement, Publication
 from apps.metrics.selectors import (
     Figure,
@@ -19,11 +20,13 @@ from apps.metrics.selectors import (
     metric_summary,
     period_with_data,
 )
+from apps.monitoring.health import health_report
 from apps.portal.charts.by_day import DayPoint, by_day
 from apps.portal.charts.by_placement import PlacementBar, by_placement
 from apps.portal.charts.chart import Chart, Mark
 from apps.portal.context_bar import PageContext
 from apps.portal.measures import DRAWABLE, KINDS, PLACEMENT_CODES, SHOP_CODES, base_note, card
+from apps.portal.model_lines import recipe_lines
 from apps.portal.pages.shell import page, show
 
 DAYS = (7, 28, 90)
@@ -86,6 +89,15 @@ def overview(request: HttpRequest) -> HttpResponse:
     return show(
         request, "portal/overview/page.html", title=_("Overview"), scope=scope, cards=cards,
         charts=charts(scope, figures, series), all_days=DAYS, before=scope.period.previous(),
+    )  # fmt: skip
+
+
+@page
+def overview_state(request: HttpRequest) -> HttpResponse:
+    """Models, jobs and services; asked for after the figures, which a slow service must not hold up."""
+    return show(
+        request, "portal/overview/state.html", health=health_report(), counts=job_counts(),
+        active=jobs_active()[:4], lines=recipe_lines(),
     )  # fmt: skip
 
 
