@@ -120,15 +120,19 @@ COUNTS: tuple[str, ...] = (
 )
 
 ITEMS_INSERT = """
-INSERT INTO metrics_dailyitem (day, placement, product_id, seen, clicked, events)
-SELECT day, placement, product_id, count(*), count(*) FILTER (WHERE clicked), 0
-FROM m_item WHERE at >= %(start)s GROUP BY day, placement, product_id
-UNION ALL
-SELECT (at AT TIME ZONE %(zone)s)::date, '', product_id, 0, 0, count(*)
-FROM m_event
-WHERE product_id IS NOT NULL AND role IN ('view', 'click', 'cart', 'purchase')
-  AND at >= %(start)s AND at < %(end)s
-GROUP BY 1, 3
+INSERT INTO metrics_dailyitems (day, placement, product_ids, seen, clicked, events)
+SELECT day, placement, array_agg(product_id), array_agg(seen), array_agg(clicked), array_agg(events)
+FROM (
+    SELECT day, placement, product_id, count(*)::int AS seen, count(*) FILTER (WHERE clicked)::int AS clicked,
+           0 AS events
+    FROM m_item WHERE at >= %(start)s GROUP BY day, placement, product_id
+    UNION ALL
+    SELECT (at AT TIME ZONE %(zone)s)::date, '', product_id, 0, 0, count(*)::int
+    FROM m_event
+    WHERE product_id IS NOT NULL AND role IN ('view', 'click', 'cart', 'purchase')
+      AND at >= %(start)s AND at < %(end)s
+    GROUP BY 1, 3
+) counted GROUP BY day, placement
 """
 
 Unit = Literal["rate", "money", "count", "number", "bits"]

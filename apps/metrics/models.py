@@ -1,5 +1,6 @@
 """Daily rollups: numerators and denominators only, so that any period adds up."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -19,27 +20,27 @@ class DailyMetric(models.Model):
         return f"{self.day} {self.placement or 'shop'}"
 
 
-class DailyItem(models.Model):
-    """What one product had of a day in one scope; coverage, Gini and novelty of any period add up from it.
+class DailyItems(models.Model):
+    """What the products had of a day in one scope; coverage, Gini and novelty of any period add up from it.
 
-    Scope '' carries `events` (how much is done with the product at all), a placement carries the others.
+    The arrays share one order. Scope '' carries `events` (how much is done with each product at all), a
+    placement carries `seen` and `clicked`. One row a day and scope: a row a product would be a hundred times
+    as much to write.
     """
 
     day = models.DateField()
     placement = models.CharField(max_length=40, blank=True, default="")
-    product_id = models.BigIntegerField()
-    seen = models.PositiveIntegerField(default=0)
-    clicked = models.PositiveIntegerField(default=0)
-    events = models.PositiveIntegerField(default=0)
+    product_ids = ArrayField(models.BigIntegerField(), default=list)
+    seen = ArrayField(models.IntegerField(), default=list)
+    clicked = ArrayField(models.IntegerField(), default=list)
+    events = ArrayField(models.IntegerField(), default=list)
 
     class Meta:
         default_permissions = ()
-        constraints = [
-            models.UniqueConstraint(fields=["day", "placement", "product_id"], name="daily_item_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["day", "placement"], name="daily_items_once")]
 
     def __str__(self) -> str:
-        return f"{self.day} {self.placement or 'shop'} {self.product_id}"
+        return f"{self.day} {self.placement or 'shop'}"
 
 
 class RollupState(models.Model):

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 import numpy as np
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +16,7 @@ from apps.core import clock
 from apps.metrics import intervals
 from apps.metrics.definitions import METRICS, Metric, Unit
 from apps.metrics.intervals import Estimate
-from apps.metrics.models import DailyItem, DailyMetric, RollupState
+from apps.metrics.models import DailyItems, DailyMetric, RollupState
 from apps.metrics.rollups import shop_clock
 
 Counts = Mapping[str, float]
@@ -209,15 +209,10 @@ class CatalogueUse:
 
 def catalogue_use(*, period: Period, placement: str = "") -> CatalogueUse:
     """Coverage, Gini, novelty and long tail over slates seen (served where seen is unknown)."""
-    rows = DailyItem.objects.filter(day__range=(period.first, period.last))
+    rows = DailyItems.objects.filter(day__range=(period.first, period.last))
     slates = rows.filter(placement=placement) if placement else rows.exclude(placement="")
-    seen = dict(slates.values_list("product_id").annotate(n=Sum("seen")).values_list("product_id", "n"))
-    events = dict(
-        rows.filter(placement="")
-        .values_list("product_id")
-        .annotate(n=Sum("events"))
-        .values_list("product_id", "n")
-    )
+    seen = _by_product(slates.values_list("product_ids", "seen"))
+    events = _by_product(rows.filter(placement="").values_list("product_ids", "events"))
     now = clock.now()
     on_sale = Q(available_from=None) | Q(available_from__lte=now)
     on_sale &= Q(available_until=None) | Q(available_until__gt=now)
@@ -240,6 +235,15 @@ def catalogue_use(*, period: Period, placement: str = "") -> CatalogueUse:
         novelty=float((shown * -np.log2(share)).sum() / impressions),
         long_tail=float(shown[~head].sum() / impressions),
     )
+
+
+def _by_product(rows: Iterable[tuple[list[int], list[int]]]) -> dict[int, int]:
+    """Sum of the counts of each product over the days."""
+    total: dict[int, int] = defaultdict(int)
+    for product_ids, counts in rows:
+        for pk, count in zip(product_ids, counts, strict=True):
+            total[pk] += count
+    return total
 
 
 def gini(amounts: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:

@@ -7,12 +7,15 @@ SESSION_GAP = "interval '30 minutes'"
 # A session that starts before midnight is followed this far into the next day.
 SESSION_TAIL = "interval '12 hours'"
 
+# Who acts, as one number: the shopper's id, or below zero the hash of an anonymous session.
+WHO = "coalesce(shopper_id, -1 - (hashtextextended(nullif(session, ''), 0) & 9223372036854775807))"
+
 # Parameters of all steps: start, end (moments, end open), zone (name), window (an interval), back (the start
 # of the day that lies one attribution window before start).
 EVENT = f"""
 CREATE TEMP TABLE m_event ON COMMIT DROP AS
 SELECT i.id, i.occurred_at AS at, k.role, i.shopper_id, i.product_id, i.request_id, i.session,
-       coalesce('s' || i.shopper_id, 'a' || nullif(i.session, '')) AS who,
+       {WHO} AS who,
        abs(i.quantity) AS quantity, i.price::float8 AS own_price, p.price::float8 AS list_price,
        p.cost::float8 AS cost, i.context ->> 'order' AS order_ref
 FROM events_interaction i
@@ -54,7 +57,7 @@ SLATE = f"""
 CREATE TEMP TABLE m_slate ON COMMIT DROP AS
 WITH served AS (
     SELECT DISTINCT ON (request_id) request_id, served_at AS at, placement, product_ids,
-           coalesce('s' || shopper_id, 'a' || nullif(session, '')) AS who,
+           {WHO} AS who,
            (served_at AT TIME ZONE %(zone)s)::date AS day
     FROM events_exposure
     WHERE served_at >= %(back)s AND served_at < %(end)s
@@ -197,4 +200,11 @@ STEPS: tuple[tuple[str, str], ...] = (
 INDEXES: dict[str, str] = {
     "m_click": "CREATE INDEX ON m_click (who, at)",
     "m_session": "CREATE INDEX ON m_session (who, started)",
+}
+# Tables that are joined by what is in them; the others are only read through.
+ANALYZED = {
+    "m_session": "who",
+    "m_slate": "who, request_id",
+    "m_click": "who",
+    "m_purchase": "who, product_id",
 }

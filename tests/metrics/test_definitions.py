@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from apps.accounts.models import ShopSettings
-from apps.metrics.models import DailyItem
+from apps.metrics.models import DailyItems
 from tests.metrics.conftest import Counts, Shop
 
 pytestmark = pytest.mark.django_db
@@ -110,8 +110,8 @@ def test_report_of_items_counts_just_those_and_those_clicked(shop: Shop, counts:
     shop.event("click", "ann", "10 09:02", "d", request=request)
     got = counts(10)
     assert (got["items_seen"], got["items_clicked"]) == (3, 1)
-    items = DailyItem.objects.filter(day=date(2026, 3, 10), placement="home")
-    assert set(items.values_list("product_id", "seen", "clicked")) == {
+    items = DailyItems.objects.get(day=date(2026, 3, 10), placement="home")
+    assert set(zip(items.product_ids, items.seen, items.clicked, strict=True)) == {
         (shop.products["a"].pk, 1, 0),
         (shop.products["b"].pk, 1, 0),
         (shop.products["d"].pk, 1, 1),
