@@ -135,6 +135,12 @@ DECLARED: tuple[Setting, ...] = (
         "Seconds after which an unacknowledged task is handed out again; longer than the longest task.",
         low=60,
     ),
+    Setting("RECOPORTAL_EMAIL_HOST", "str", "", "Mail server for invitations. Empty: nothing is mailed."),
+    Setting("RECOPORTAL_EMAIL_PORT", "int", "587", "Port of the mail server.", low=1, high=65535),
+    Setting("RECOPORTAL_EMAIL_USER", "str", "", "Account on the mail server."),
+    Setting("RECOPORTAL_EMAIL_PASSWORD", "str", "", "Its password.", secret=True),
+    Setting("RECOPORTAL_EMAIL_TLS", "bool", "1", "Speak STARTTLS to the mail server."),
+    Setting("RECOPORTAL_EMAIL_FROM", "str", "recoportal@localhost", "Sender of the mails."),
     Setting("RECOPORTAL_DEVICE", "choice:auto|cpu|cuda", "auto", "Where models are trained."),
     Setting("RECOPORTAL_HOST", "str", "127.0.0.1", "Address the web server listens on."),
     Setting(

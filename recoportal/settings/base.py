@@ -237,6 +237,16 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "REDOC_DIST": "SIDECAR",
 }
 
+# --- mail ----
+EMAIL_HOST = ENV.get_str("RECOPORTAL_EMAIL_HOST")
+EMAIL_PORT = ENV.get_int("RECOPORTAL_EMAIL_PORT")
+EMAIL_HOST_USER = ENV.get_str("RECOPORTAL_EMAIL_USER")
+EMAIL_HOST_PASSWORD = ENV.get_str("RECOPORTAL_EMAIL_PASSWORD")
+EMAIL_USE_TLS = ENV.get_bool("RECOPORTAL_EMAIL_TLS")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = ENV.get_str("RECOPORTAL_EMAIL_FROM")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+
 # --- logging ----
 LOGGING: dict[str, Any] = {
     "version": 1,
