@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.roles import roles_sync
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -24,7 +25,9 @@ def person(name: str, role: str | None) -> User:
         username=name, email=f"{name}@shop.example", password=PASSWORD, is_staff=role is not None
     )
     if role is not None:
-        user.groups.add(Group.objects.get_or_create(name=role)[0])
+        if not Group.objects.filter(name=role, permissions__isnull=False).exists():
+            roles_sync()
+        user.groups.add(Group.objects.get(name=role))
     return user
 
 
