@@ -74,10 +74,12 @@ def numbers_of(column: "pd.Series[Any]") -> tuple["pd.Series[Any]", "pd.Series[A
     for sign, code in SYMBOLS.items():
         found = found.mask(text.str.contains(sign, regex=False), code)
         text = text.str.replace(sign, "", regex=False)
-    codes = text.str.extract(r"^([A-Za-z]{3})\s|\s?([A-Za-z]{3})$")
+    codes = text.where(text.str.contains(r"\d", regex=True), "").str.extract(
+        r"^([A-Za-z]{3})\s|\s?([A-Za-z]{3})$"
+    )
     named = codes[0].fillna(codes[1]).fillna("").str.upper()
     found = found.mask((found == "") & (named != ""), named)
-    text = text.str.replace(r"^[A-Za-z]{3}\s|\s?[A-Za-z]{3}$", "", regex=True)
+    text = text.str.replace(r"^[A-Za-z]{3}\s(?=.*\d)|(?<=\d)\s?[A-Za-z]{3}$", "", regex=True)
     text = text.str.replace(r"[\s'’\u00a0\u202f]", "", regex=True)
     commas = text.str.contains(r",\d{1,2}$", regex=True) & ~text.str.contains(r"\.\d{1,2}$", regex=True)
     decimal_commas = bool(commas.any()) and not bool(

@@ -33,7 +33,8 @@ COLUMNS = frozenset(
     }
 )  # fmt: skip
 ALIASES = {
-    "id": "sku", "product_id": "sku", "item_id": "sku", "article": "sku", "article_number": "sku", "code": "sku",
+    "id": "sku", "product_id": "sku", "item_id": "sku", "article": "sku", "article_number": "sku",
+    "code": "sku",
     "name": "title", "product_name": "title", "product_title": "title",
     "long_description": "description", "body": "description", "lang": "language", "locale": "language",
     "category_path": "category", "categories": "category", "product_type": "category",
@@ -43,9 +44,9 @@ ALIASES = {
     "stock_quantity": "stock", "image": "image_url", "image_link": "image_url", "picture": "image_url",
     "item_group_id": "group_key", "parent_sku": "group_key", "start_date": "available_from",
     "end_date": "available_until", "date_added": "created_at",
-    "货号": "sku", "商品编号": "sku", "标题": "title", "商品名称": "title", "名称": "title", "描述": "description",
-    "类目": "category", "分类": "category", "品牌": "brand", "价格": "price", "币种": "currency", "成本": "cost",
-    "库存": "stock", "图片": "image_url",
+    "货号": "sku", "商品编号": "sku", "标题": "title", "商品名称": "title", "名称": "title",
+    "描述": "description", "类目": "category", "分类": "category", "品牌": "brand", "价格": "price",
+    "币种": "currency", "成本": "cost", "库存": "stock", "图片": "image_url",
 }  # fmt: skip
 SEPARATORS = ",;\t|"
 csv.field_size_limit(10_000_000)
@@ -74,10 +75,10 @@ class _Raw:
 
 
 def feed_parse(*, path: Path, format: str = "", zone: ZoneInfo | None = None) -> ParsedFeed:
-    """Read and clean a feed. `format` is guessed from the file's name unless given; naive dates are in `zone`.
+    """Read and clean a feed. `format` is guessed from the file's name; naive dates are in `zone`.
 
-    `columns` of the answer tells what each column of the file was taken for. Raises InvalidInput when the file as
-    a whole can't be read, or has no column for sku or title.
+    `columns` of the answer tells what each column of the file was taken for. Raises InvalidInput when the
+    file as a whole can't be read, or has no column for sku or title.
     """
     kind = format or format_guess(path.name)
     if kind not in FORMATS:

@@ -35,7 +35,7 @@ def uploads_dir() -> Path:
 def feed_import_create(
     *, file_name: str, path: Path, format: str = "", requested_by: User | None = None
 ) -> tuple[FeedImport, Job]:
-    """Register an import of the file at `path`. The caller then enqueues the job, or runs it by feed_import_run."""
+    """Register an import of the file at `path`; the caller enqueues the job, or runs feed_import_run."""
     kind = format or format_guess(file_name)
     if kind not in FORMATS:
         raise InvalidInput(field="format", value=kind, remedy=f"Choose one of {', '.join(FORMATS)}.")
@@ -62,7 +62,7 @@ def feed_upload(
         with place.open("wb") as file:
             shutil.copyfileobj(content, file)
         if place.stat().st_size > MAX_FILE_BYTES:
-            remedy = f"Upload at most {MAX_FILE_BYTES // 1_000_000} MB; split the file, or use manage.py import_products."
+            remedy = f"Upload at most {MAX_FILE_BYTES // 1_000_000} MB, or use manage.py import_products."
             raise InvalidInput(field="file", value=name, remedy=remedy)
         _feed, job = feed_import_create(file_name=name, path=place, format=kind, requested_by=requested_by)
     except BaseException:
@@ -72,7 +72,8 @@ def feed_upload(
 
 
 def feed_import_run(*, job_id: int) -> FeedImport | None:
-    """Run the import of a job in this process; None when the job is not to be run (final, or somebody has it)."""
+    """Run the import of a job in this process; None when it is final, taken or was cancelled."""
+    done: FeedImport | None = None
     with job_running(job_id=job_id) as running:
         if running is None:
             return None
@@ -87,8 +88,8 @@ def feed_import_run(*, job_id: int) -> FeedImport | None:
             feed.report_path = str(_report(feed, result)) if result.errors else ""
             feed.save()
             running.finish(feed_counts(feed), message=f"{feed.inserted + feed.updated:,} / {feed.rows:,}")
-        return feed
-    return None
+        done = feed
+    return done
 
 
 def feed_counts(feed: FeedImport) -> dict[str, int]:

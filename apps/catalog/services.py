@@ -116,6 +116,11 @@ def _chunk_upsert(clean: pd.DataFrame, source: str) -> tuple[int, int]:
             for statement in (TEXTS_UPSERT, TEXTS_DROP):
                 cursor.execute(statement)
                 changed.update(row[0] for row in cursor.fetchall())
+            # Whoever keeps products in memory looks for newer ones: a new text is a change, too.
+            cursor.execute(
+                "UPDATE catalog_product SET updated_at = %s WHERE id = ANY(%s)",
+                [clock.now(), list(changed - set(touched))],
+            )
     return len(inserted), len(changed - inserted)
 
 

@@ -12,9 +12,10 @@ from django.utils.translation import gettext_lazy
 
 from apps.accounts.selectors import shop_settings_get
 from apps.core import clock
+from apps.events.kinds import PRODUCT_ROLES
 
 DAYS = 28
-Window = Mapping[str, str | datetime]
+Window = Mapping[str, str | datetime | list[str]]
 Level = Literal["good", "warn", "bad", "info"]
 PRODUCTS = """
 SELECT count(*) FILTER (WHERE NOT placeholder), count(*) FILTER (WHERE placeholder),
@@ -35,6 +36,29 @@ EVENTS = """
 SELECT count(*), count(*) FILTER (WHERE shopper_id IS NULL), count(*) FILTER (WHERE session = ''),
        count(*) FILTER (WHERE bot), count(DISTINCT (occurred_at AT TIME ZONE %(zone)s)::date)
 FROM events_interaction WHERE occurred_at >= %(since)s AND occurred_at < %(until)s
+"""
+# What the sender gets wrong: no product, a clock ahead of ours, no price, one event under two ids.
+SENDERS = """
+SELECT count(*) FILTER (WHERE i.product_id IS NULL AND k.role = ANY(%(product_roles)s)),
+       count(*) FILTER (WHERE i.occurred_at > i.received_at + interval '1 second'),
+       count(*) FILTER (WHERE k.role = 'purchase'),
+       count(*) FILTER (WHERE k.role = 'purchase' AND i.price IS NULL),
+       count(*)
+FROM events_interaction i JOIN events_eventkind k ON k.id = i.kind_id
+WHERE i.occurred_at >= %(since)s AND i.occurred_at < %(until)s
+"""
+REPEATS = """
+SELECT coalesce(sum(n - 1), 0)::bigint FROM (
+    SELECT count(*) AS n FROM events_interaction
+    WHERE occurred_at >= %(since)s AND occurred_at < %(until)s AND shopper_id IS NOT NULL
+    GROUP BY shopper_id, product_id, kind_id, occurred_at, session HAVING count(*) > 1
+) t
+"""
+TWINS = """
+SELECT count(*) FROM (
+    SELECT count(*) OVER (PARTITION BY lower(title), brand, group_key) AS n
+    FROM catalog_product WHERE NOT placeholder
+) t WHERE n > 1
 """
 KINDS = """
 SELECT k.code, k.name, count(i.id) FROM events_eventkind k
@@ -86,8 +110,10 @@ def quality_report() -> Quality:
         "since": until - timedelta(days=DAYS),
         "until": until,
         "zone": str(shop_settings_get().zone),
+        "product_roles": [str(role) for role in PRODUCT_ROLES],
     }
-    return Quality([*_product_checks(), *_event_checks(window)], _kind_counts(window), DAYS)
+    checks = [*_product_checks(), *_event_checks(window), *_sender_checks(window)]
+    return Quality(checks, _kind_counts(window), DAYS)
 
 
 def _rows(query: str, parameters: Window) -> list[tuple[int, ...]]:
@@ -125,6 +151,12 @@ def _product_checks() -> Iterable[QualityCheck]:
     yield QualityCheck(
         "placeholder", gettext_lazy("Products known only from events"), unknown, both, why, level
     )
+    twins = _rows(TWINS, {})[0][0]
+    yield QualityCheck(
+        "twins", gettext_lazy("Products that look the same: one title and brand"), twins, total,
+        gettext_lazy("A slate may show both. Give variants one group key, or remove the repeats."),
+        _level(twins, total, warn=0.02, bad=0.3),
+    )  # fmt: skip
     for language in shop_settings_get().languages:
         missing = _rows(TEXTS, {"language": language})[0][0]
         named = _("Products without a text in “%(language)s”") % {"language": language}
@@ -152,6 +184,30 @@ def _event_checks(window: Window) -> Iterable[QualityCheck]:
     )  # fmt: skip
     why = gettext_lazy("They are kept out of figures and models.")
     yield QualityCheck("bot", gettext_lazy("Events of bots"), bots, total, why, "info")
+
+
+def _sender_checks(window: Window) -> Iterable[QualityCheck]:
+    unjoined, early, purchases, unpriced, total = _rows(SENDERS, window)[0]
+    repeats = _rows(REPEATS, window)[0][0]
+    yield QualityCheck(
+        "unjoined", gettext_lazy("Events that name no product"), unjoined, total,
+        gettext_lazy("Nothing can be learned from them. Send the SKU."),
+        _level(unjoined, total, warn=0.001, bad=0.1),
+    )  # fmt: skip
+    yield QualityCheck(
+        "future", gettext_lazy("Events from the future"), early, total,
+        gettext_lazy("The clock of the device that sent them is ahead."),
+        _level(early, total, warn=0.01, bad=0.2),
+    )  # fmt: skip
+    yield QualityCheck(
+        "repeats", gettext_lazy("Events that look like repeats under another id"), repeats, total,
+        gettext_lazy("They count twice. Keep the client_event_id when an event is sent again."),
+        _level(repeats, total, warn=0.02, bad=0.2),
+    )  # fmt: skip
+    yield QualityCheck(
+        "unpriced", gettext_lazy("Purchases without a price"), unpriced, purchases,
+        gettext_lazy("Revenue leaves them out."), _level(unpriced, purchases, warn=0.001, bad=0.1),
+    )  # fmt: skip
 
 
 def _kind_counts(window: Window) -> list[KindCount]:

@@ -11,7 +11,8 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,14 @@ def snapshot_create(
     report = on_progress or (lambda fraction, message: None)
     end = window_end or clock.now()
     start = _window_start(window_days, window_start, end)
-    report(0.0, "interactions")
-    interactions, left_out = _interactions(start, end)
-    report(0.5, "products")
-    with connection.cursor() as cursor:
-        items = table_copy_out(cursor=cursor, query=ITEMS, types=ITEM_TYPES, params={"end": end})
-        report(0.6, "shoppers")
-        shoppers = table_copy_out(cursor=cursor, query=SHOPPERS, types=SHOPPER_TYPES)
+    with _one_moment():
+        report(0.0, "interactions")
+        interactions, left_out = _interactions(start, end)
+        report(0.5, "products")
+        with connection.cursor() as cursor:
+            items = table_copy_out(cursor=cursor, query=ITEMS, types=ITEM_TYPES, params={"end": end})
+            report(0.6, "shoppers")
+            shoppers = table_copy_out(cursor=cursor, query=SHOPPERS, types=SHOPPER_TYPES)
     report(0.7, "hash")
     tables = {"interactions": interactions, "items": items, "shoppers": shoppers}
     content_hash = tables_hash(tables)
@@ -132,6 +134,17 @@ def snapshot_create(
     snapshot = _row_store(content_hash, folder, manifest, start, end, time.perf_counter() - began)
     report(1.0, content_hash[:12])
     return snapshot
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    """Let all reads see the database as of one moment (unless a caller's transaction has begun already)."""
+    nested = connection.in_atomic_block
+    with transaction.atomic():
+        if not nested:
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield
 
 
 def _window_start(days: int | None, start: datetime | None, end: datetime) -> datetime | None:

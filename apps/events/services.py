@@ -66,10 +66,13 @@ def event_record_rows(*, rows: Sequence[Any], source: str, historic: bool = Fals
 def event_record_many(
     *, frame: pd.DataFrame, source: str, on_progress: Progress | None = None
 ) -> RecordResult:
-    """Store a frame of events of any size and age, each exactly once; columns as in apps/events/README.
+    """Store a frame of events of any size and age, each exactly once.
 
-    Works in transactions of CHUNK_ROWS rows: what is stored stays stored when a later chunk fails, and the
-    frame can simply be given again. `on_progress(fraction, message)` may raise to stop between chunks.
+    Columns: kind (code) and client_event_id, and any of occurred_at (aware), shopper, sku, quantity, price,
+    session, channel, value, request_id, query, context (dict), bot, line (named in refusals; else the row's
+    place from 0). Works in transactions of CHUNK_ROWS rows: what is stored stays stored when a later chunk
+    fails, and the frame can simply be given again. `on_progress(fraction, message)` may raise to stop
+    between chunks.
     """
     accepted = duplicates = 0
     rejected: list[RowError] = []

@@ -79,7 +79,9 @@ def _product(raw: bytes, seen: set[str]) -> tuple[dict[str, Any] | None, str, An
         str(data.get("title") or "").strip(),
         data.get("price"),
     )
-    released = pd.to_datetime(data.get("date_released"), utc=True, errors="coerce", format="ISO8601")
+    released = pd.to_datetime(
+        str(data.get("date_released") or ""), utc=True, errors="coerce", format="ISO8601"
+    )
     if not sku:
         return None, "no_id", ""
     if not title:

@@ -144,16 +144,14 @@ def _events(work: pd.DataFrame) -> pd.DataFrame:
         {
             "line": work["line"],
             "client_event_id": key,
-            "kind": pd.Categorical.from_codes(returned.astype(np.int8), categories=["purchase", "return"]),
+            "kind": np.where(returned, "return", "purchase"),
             "occurred_at": work["at"],
             "shopper": work["shopper"],
             "sku": work["code"],
             "quantity": work["quantity"].abs(),
             "price": work["price"],
             "session": work["invoice"],
-            "channel": pd.Categorical.from_codes(
-                np.zeros(len(work), dtype=np.int8), categories=["wholesale"]
-            ),
+            "channel": "wholesale",
         }
     )
 

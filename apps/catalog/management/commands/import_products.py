@@ -42,8 +42,8 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(answer))
             return
         self.stdout.write(
-            f"{feed.rows:,} rows: {feed.inserted:,} new, {feed.updated:,} changed, {feed.unchanged:,} as before, "
-            f"{feed.rejected:,} refused."
+            f"{feed.rows:,} rows: {feed.inserted:,} new, {feed.updated:,} changed, "
+            f"{feed.unchanged:,} as before, {feed.rejected:,} refused."
         )
         if feed.report_path:
             self.stdout.write(f"Every refused row: {feed.report_path}")
