@@ -16,6 +16,7 @@ from apps.accounts.roles import ADMIN, ROLE_CODES
 from apps.core import clock
 
 SETTINGS_SECONDS = 2.0
+DEFAULT_LANGUAGES = ("en",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def shop_settings_get() -> ShopFacts:
         name=row.name,
         currency=row.currency,
         time_zone=row.time_zone,
-        languages=tuple(row.languages),
+        languages=tuple(row.languages) or DEFAULT_LANGUAGES,
         attribution_hours=row.attribution_hours,
         set_up_at=row.set_up_at,
     )

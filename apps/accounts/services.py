@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from apps.accounts.api_keys import api_keys_forget
 from apps.accounts.models import ApiClient, AuditEntry, ShopSettings, StaffInvitation, User
 from apps.accounts.roles import ROLE_CODES
-from apps.accounts.selectors import shop_settings_forget, token_hash
+from apps.accounts.selectors import DEFAULT_LANGUAGES, shop_settings_forget, token_hash
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput, NotFound
 
@@ -300,6 +300,7 @@ def shop_settings_update(*, actor: User | None = None, **changes: Any) -> ShopSe
     for name, value in changes.items():
         setattr(row, name, value)
     row.currency = str(row.currency).upper()
+    row.languages = list(row.languages) or list(DEFAULT_LANGUAGES)
     if not (len(row.currency) == 3 and row.currency.isascii() and row.currency.isalpha()):
         raise InvalidInput(
             field="currency", value=row.currency, remedy="Write an ISO code such as EUR or GBP."
