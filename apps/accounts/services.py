@@ -18,6 +18,7 @@ from apps.accounts.roles import ROLE_CODES
 from apps.accounts.selectors import DEFAULT_LANGUAGES, shop_settings_forget, token_hash
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput, NotFound
+from apps.core.models import row_check
 
 SCOPES = ("recommend", "events", "catalog")
 KEY_PREFIX = "rp_"
@@ -311,11 +312,7 @@ def shop_settings_update(*, actor: User | None = None, **changes: Any) -> ShopSe
             value=row.time_zone,
             remedy="Write a name of the time zone database, like Europe/London.",
         )
-    try:
-        row.full_clean()
-    except ValidationError as error:
-        field, messages = next(iter(error.message_dict.items()))
-        raise InvalidInput(field=field, value=changes.get(field, ""), remedy=" ".join(messages)) from error
+    row_check(row)
     row.save()
     after = _settings_facts(row)
     if after != before:

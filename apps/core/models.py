@@ -1,6 +1,9 @@
 """What every table of ours shares."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
+
+from apps.core.errors import InvalidInput
 
 
 class TimestampedModel(models.Model):
@@ -11,3 +14,12 @@ class TimestampedModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+def row_check(row: models.Model) -> None:
+    """Validate a row against its model; raises InvalidInput naming the first bad field."""
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        field, messages = next(iter(error.message_dict.items()))
+        raise InvalidInput(field=field, value=getattr(row, field, ""), remedy=" ".join(messages)) from error

@@ -13,6 +13,7 @@ from apps.accounts.models import User
 from apps.accounts.services import audit_record
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput, NotFound, RowError
+from apps.core.models import row_check
 from apps.events.exposures import ExposureRow
 from apps.events.frames import frame_check
 from apps.events.ingest import frame_store, key_days, key_horizon, rows_store
@@ -26,6 +27,7 @@ from apps.events.validation import EPOCH, EventRules, RecordResult, Refused, eve
 Progress = Callable[[float, str], None]
 CHUNK_ROWS = 100_000
 EXPOSURE_CHUNK = 2_000
+MAX_WEIGHT = 1_000.0
 EXPOSURES_INSERT = """
 INSERT INTO events_exposure
     (served_at, request_id, placement, shopper_id, session, product_ids, sources, propensities,
@@ -134,6 +136,8 @@ def event_kind_save(
     """Add an event kind, or change the one with `kind_id`. Code and role of a built-in kind stay."""
     if role not in EventRole.values:
         raise InvalidInput(field="role", value=role, remedy=f"Choose one of {', '.join(EventRole.values)}.")
+    if not -MAX_WEIGHT <= weight <= MAX_WEIGHT:  # also refuses nan
+        raise InvalidInput(field="weight", value=weight, remedy=f"Choose a number up to {MAX_WEIGHT:g}.")
     kind = EventKind.objects.select_for_update().filter(pk=kind_id).first() if kind_id else EventKind()
     if kind is None:
         raise NotFound(f"There is no event kind {kind_id}.")
@@ -143,7 +147,7 @@ def event_kind_save(
         raise Conflict("Code and role of a built-in event kind can't be changed. Add a kind of your own.")
     before = _kind_facts(kind) if kind.pk else None
     kind.code, kind.name, kind.role, kind.weight, kind.active = code, name, role, weight, active
-    kind.full_clean()
+    row_check(kind)
     kind.save()
     audit_record(
         actor=actor,

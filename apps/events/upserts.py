@@ -148,7 +148,7 @@ def review_upsert_many(*, frame: pd.DataFrame) -> UpsertResult:
     stage["rating"] = rating.where(~bad_rating).astype("Int64")
     stage["written_at"], unreadable = moments_of(frame["written_at"], ZoneInfo("UTC"))
     latest = pd.Timestamp(clock.now() + FUTURE_TOLERANCE)
-    unreadable |= ~stage["written_at"].between(pd.Timestamp(EPOCH), latest).to_numpy(dtype=bool)
+    unreadable = unreadable | ~stage["written_at"].between(pd.Timestamp(EPOCH), latest).to_numpy(dtype=bool)
     refusals.add(
         unreadable, "written_at", frame["written_at"], "Write a past moment like 2026-12-31T18:00:00Z."
     )
