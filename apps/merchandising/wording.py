@@ -91,15 +91,21 @@ def describe(rule: Rule) -> str:
 
 
 def _limit_describe(rule: Limit) -> str:
-    what = target_describe(rule.target) if rule.target else _("products")
-    words = {"count": rule.max, "what": what, "level": rule.level or 0}
+    words: dict[str, Any] = {"count": rule.max, "level": rule.level or 0}
+    if rule.target is None:
+        if rule.by == "brand":
+            return _("At most %(count)d products per brand") % words
+        if rule.level:
+            return _("At most %(count)d products per category of level %(level)d") % words
+        return _("At most %(count)d products per category") % words
+    words["what"] = target_describe(rule.target)
     if rule.by == "target":
-        return _("At most %(count)d of %(what)s") % words
+        return _("At most %(count)d among %(what)s") % words
     if rule.by == "brand":
-        return _("At most %(count)d of %(what)s per brand") % words
+        return _("At most %(count)d per brand among %(what)s") % words
     if rule.level:
-        return _("At most %(count)d of %(what)s per category of level %(level)d") % words
-    return _("At most %(count)d of %(what)s per category") % words
+        return _("At most %(count)d per category of level %(level)d among %(what)s") % words
+    return _("At most %(count)d per category among %(what)s") % words
 
 
 def schedule_describe(rule: Rule) -> str:

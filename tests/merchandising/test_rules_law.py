@@ -35,6 +35,11 @@ def shown(slate: RuledSlate) -> list[int]:
     return [item.product_id for item in slate.items]
 
 
+def group_of(facts: ProductFacts) -> tuple[str, int]:
+    """What variants share, said a second time."""
+    return (facts.group_key, -1) if facts.group_key else ("", facts.product_id)
+
+
 def may_be_shown(facts: ProductFacts | None, rules: tuple[Rule, ...], context: RuleContext) -> bool:
     """The gates that never relax, written a second time and as plainly as possible."""
     if facts is None or not facts.listed or facts.product_id in context.excluded:
@@ -66,7 +71,7 @@ def test_nothing_forbidden_is_ever_shown(situation: Situation) -> None:
 @given(situations())
 def test_no_product_and_no_two_variants_appear_twice(situation: Situation) -> None:
     facts = situation[1]
-    groups = [facts.by_id[product_id].group for product_id in shown(rules_apply(*situation))]
+    groups = [group_of(facts.by_id[product_id]) for product_id in shown(rules_apply(*situation))]
     assert len(groups) == len(set(groups))
 
 
@@ -86,7 +91,7 @@ def test_never_shorter_than_possible(situation: Situation) -> None:
     pinned = {item.product_id for item in slate.items if any(e.kind == "pin" for e in item.effects)}
     pool = {c.product_id for c in candidates} | pinned
     groups = {
-        facts.by_id[product_id].group
+        group_of(facts.by_id[product_id])
         for product_id in pool
         if may_be_shown(facts.by_id.get(product_id), rules, context)
     }
