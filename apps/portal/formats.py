@@ -107,7 +107,9 @@ def moment(value: datetime | None, time_zone: str) -> str:
     """Date and time in the shop's time zone."""
     if value is None:
         return NO_DATA
-    return babel_dates.format_datetime(value, format="medium", tzinfo=ZoneInfo(time_zone), locale=locale())
+    local = value.astimezone(ZoneInfo(time_zone))
+    spoken = locale()
+    return f"{babel_dates.format_date(local, 'medium', locale=spoken)} {local:%H:%M}"
 
 
 def size(count: int | None) -> str:

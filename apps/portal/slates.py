@@ -22,7 +22,6 @@ ICONS = {
     "pinned": "keep",
     "boosted": "arrow_upward",
     "buried": "arrow_downward",
-    "new": "fiber_new",
     "low_stock": "inventory",
     "promotion": "sell",
 }
