@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+
+from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from redis.exceptions import RedisError
 
 
+def site_mark() -> str:
+    """Return a mark of this installation and shop, to tell it from another site on the same port."""
+    text = f"{settings.DATA_DIR}\n{settings.SHOP_NAME}\n{settings.SECRET_KEY}"
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def live(request: HttpRequest) -> HttpResponse:
-    """Answer 200 whenever the process answers at all."""
-    return HttpResponse("ok\n", content_type="text/plain")
+    """Answer 200 and the site's mark whenever the process answers at all."""
+    return HttpResponse(f"ok {site_mark()}\n", content_type="text/plain")
 
 
 def ready(request: HttpRequest) -> JsonResponse:

@@ -16,9 +16,12 @@ from apps.accounts.models import ApiClient
 from apps.accounts.services import api_client_create, api_client_revoke, api_client_rotate
 from apps.events.models import Shopper
 from apps.portal.staff import DemoLogin
+from recoportal.health import site_mark
 
 CLIENT_NAME = "make demo CHECK=1"
 SCOPES = ("recommend", "events")
+# Two sites on one port get about half of the connections each.
+CONNECTIONS = 24
 
 
 class ProofFailed(RuntimeError):
@@ -69,6 +72,22 @@ def loop_prove(*, address: str, login: DemoLogin) -> Proof:
         accepted=answer["accepted"],
         login=login.username,
     )
+
+
+def site_alone(address: str) -> bool:
+    """Tell whether ours is the one site on the port: granian shares its port with any other that asks."""
+    ours = f"ok {site_mark()}\n".encode()
+    return all(health_answer(address) == ours for _ in range(CONNECTIONS))
+
+
+def health_answer(address: str) -> bytes:
+    """Return what a fresh connection answers to the health check, nothing if it fails."""
+    try:
+        with urllib.request.urlopen(f"{address}/health/", timeout=10) as answer:
+            found: bytes = answer.read()
+            return found
+    except OSError:
+        return b""
 
 
 def prover_key() -> tuple[ApiClient, str]:

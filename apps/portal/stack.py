@@ -110,6 +110,13 @@ class Stack:
             tail = "\n".join(running.log_since_start().splitlines()[-15:])
             raise StackError(f"{running.program.name} did not start: {running.log_path}, which ends:\n{tail}")
 
+    def end(self, running: Running) -> None:
+        """End one program for good."""
+        self.running.remove(running)
+        group_end(running.popen.pid, process_started(running.popen.pid))
+        running.popen.wait()
+        self._list_write()
+
     def watch(self, seconds: float) -> None:
         """Start again what has ended by itself (1 s, 2 s … 30 s later), then rest for `seconds`."""
         now = time.monotonic()

@@ -11,15 +11,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.core.management import get_commands
+from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.accounts.roles import roles_sync
+from apps.portal.collected import static_files_collected, static_files_collected_note
 from apps.portal.programs import ONE_THREAD, background_programs, simulator_program, web_port, web_program
-from apps.portal.proof import ProofFailed, loop_prove
+from apps.portal.proof import ProofFailed, loop_prove, site_alone
 from apps.portal.stack import OnlyOne, Stack, StackError
 from apps.portal.staff import DEMO_LOGINS, demo_staff_ensure
 from recoportal.embedded import services_stop
@@ -29,11 +32,8 @@ HOST = "127.0.0.1"
 # Each is a management command in a process of its own: what one loads (torch) does not stay in this one.
 # All are idempotent; a second start finds their work done.
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("database", ("migrate", "--noinput", "--verbosity=0")),
-    ("roles", ("sync_roles",)),
     ("demo shop", ("seed_demo",)),
     ("first models", ("train_demo",)),
-    ("static files", ("collectstatic", "--noinput", "--verbosity=0")),
 )
 
 
@@ -90,23 +90,40 @@ class Command(BaseCommand):
 
     def start(self, stack: Stack) -> str:
         """Run the steps and start the processes; returns the site's address."""
+        with self.timed("database and roles"):
+            call_command("migrate", interactive=False, verbosity=0)
+            roles_sync()
+            demo_staff_ensure()
         for title, command in STEPS:
             with self.timed(title):
                 self.step(command)
-        demo_staff_ensure()
-        port = web_port(HOST, settings.WEB_PORT)
-        if port != settings.WEB_PORT:
-            self.say(f"port {settings.WEB_PORT} is taken, using {port}")
-        address = f"http://{HOST}:{port}"
+        with self.timed("static files"):
+            if not static_files_collected():
+                self.step(("collectstatic", "--noinput", "--verbosity=0"))
+                static_files_collected_note()
         with self.timed("processes"):
-            web = stack.start(web_program(host=HOST, port=port, workers=settings.WEB_WORKERS))
             background = [stack.start(program) for program in background_programs()]
-            stack.wait_ready(web, lambda: site_answers(address))
+            address = self.web_start(stack)
             for running in background:
                 stack.wait_ready(running)
             if "simulate_traffic" in get_commands():
                 stack.start(simulator_program(address))
         return address
+
+    def web_start(self, stack: Stack) -> str:
+        """Start the site on the wanted port, or on a free one; returns its address."""
+        for wanted in (settings.WEB_PORT, 0, 0):
+            port = web_port(HOST, wanted)
+            if wanted and port != wanted:
+                self.say(f"port {wanted} is taken, using {port}")
+            address = f"http://{HOST}:{port}"
+            web = stack.start(web_program(host=HOST, port=port, workers=settings.WEB_WORKERS))
+            stack.wait_ready(web, partial(site_answers, address))
+            if site_alone(address):
+                return address
+            self.say(f"another site took port {port} meanwhile, using a free one")
+            stack.end(web)
+        raise StackError("every port that was free is shared with another site: stop that one first")
 
     def step(self, command: tuple[str, ...]) -> None:
         """Run one management command; its output goes straight to the terminal."""
