@@ -63,7 +63,7 @@ def test_publications_of_one_day_share_a_line_and_are_escaped() -> None:
     marks = [Mark(MONDAY, "home #2", "home #2: <b>bold</b>"), Mark(MONDAY, "cart #5")]
     layout = ctr_chart(marks).figure()["layout"]
     assert len(layout["shapes"]) == 1
-    assert layout["annotations"][0]["text"] == "home #2 +1"
+    assert layout["annotations"][0]["text"] == "2 publications"
     assert layout["annotations"][0]["hovertext"] == "home #2: &lt;b&gt;bold&lt;/b&gt;<br>cart #5"
 
 
@@ -99,14 +99,20 @@ def test_a_chart_without_any_value_is_empty() -> None:
     assert not ctr_chart().empty
 
 
-def test_learning_curve_takes_every_measure_of_the_history() -> None:
+def test_learning_curve_draws_each_training_step() -> None:
     history = [
-        {"epoch": 1, "loss": 0.9, "ndcg": 0.10, "message": "x"},
-        {"epoch": 2, "loss": 0.5, "ndcg": 0.12},
+        {"step": "fit", "epoch": 1, "metric": 0.9},
+        {"step": "fit", "epoch": 2, "metric": 0.5},
+        {"step": "refit", "epoch": 1, "metric": 0.8},
+        {"step": "refit", "epoch": 2, "metric": None},
     ]
     chart = learning_curve(history=history)
-    assert [column.name for column in chart.columns] == ["Epoch", "loss", "ndcg"]
-    assert chart.rows == [(1, 0.9, 0.10), (2, 0.5, 0.12)]
+    assert [column.name for column in chart.columns] == [
+        "Epoch",
+        "Training for the test",
+        "Training on everything",
+    ]
+    assert chart.rows == [(1, 0.9, 0.8), (2, 0.5, None)]
     assert learning_curve(history=[]).empty
 
 

@@ -99,7 +99,7 @@ def test_run_page_shows_curve_steps_and_log(ana: User, ease: Recipe) -> None:
     assert "run:over" in state["HX-Trigger"]
     assert "every 1s" not in state.content.decode()
     curve = client.get(f"/models/runs/{run.pk}/learning-curve.csv").content.decode("utf-8-sig")
-    assert curve.splitlines() == ["Epoch,metric", "1,0.1", "2,0.2"]
+    assert curve.splitlines() == ["Epoch,Training for the test", "1,0.1", "2,0.2"]
 
 
 def test_ml_engineer_retrains_and_the_page_follows(mel: User, ease: Recipe) -> None:

@@ -70,7 +70,7 @@ def by_day(
     layout = {
         "xaxis": {"type": "date", "hoverformat": "%a %e %b %Y", "tickformat": "%e %b", "range": _range(days)},
         "yaxis": {"tickformat": AXIS[kind], "ticksuffix": f" {currency}" if kind == "money" else ""},
-        "showlegend": len(traces) > 1,
+        "showlegend": sum("name" in trace for trace in traces) > 1,
     }
     return Chart(
         key=key,
@@ -89,7 +89,7 @@ def by_day(
             for point, before in zip(points, shifted, strict=True)
         ],
         traces=traces,
-        layout={**layout, **marks_layout(marks)},
+        layout={**layout, **marks_layout(marks, [point.day for point in points])},
         currency=currency,
     )
 

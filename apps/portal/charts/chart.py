@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from apps.portal.charts.template import CONFIG, TEMPLATES
 
 Cell = str | int | float | date | datetime | None
@@ -91,8 +93,8 @@ def _raw(cell: Cell) -> str:
     return str(cell)
 
 
-def marks_layout(marks: Sequence[Mark]) -> dict[str, Any]:
-    """Shapes and annotations of history events: a dotted line on the day, its label on top.
+def marks_layout(marks: Sequence[Mark], days: Sequence[date] = ()) -> dict[str, Any]:
+    """Shapes and annotations of history events: a dotted line on the day, its label on top. `days`: the axis.
 
     Events of one day share a line; the label then counts them and the hover text names each.
     """
@@ -121,7 +123,9 @@ def marks_layout(marks: Sequence[Mark]) -> dict[str, Any]:
                 "y": 1,
                 "yanchor": "bottom",
                 "showarrow": False,
-                "text": label if len(found) == 1 else f"{label} +{len(found) - 1}",
+                # Towards its own side's middle, so that no label hangs over the frame.
+                "xanchor": "right" if days and day > days[len(days) // 2] else "left",
+                "text": label if len(found) == 1 else _("%(n)s publications") % {"n": len(found)},
                 "hovertext": "<br>".join(html.escape(mark.detail or mark.label) for mark in found),
             }
         )

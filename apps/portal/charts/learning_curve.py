@@ -7,50 +7,57 @@ from django.utils.translation import gettext as _
 
 from apps.portal.charts.chart import Chart, Column
 
-# What a history row may carry beside its measures.
-NOT_MEASURES = frozenset({"epoch", "epochs", "fraction", "stage", "message", "seconds", "at"})
+
+def step_title(step: str) -> str:
+    """A run's step in words."""
+    titles = {
+        "snapshot": _("Taking the snapshot"),
+        "fit": _("Training for the test"),
+        "evaluate": _("Judging"),
+        "refit": _("Training on everything"),
+        "register": _("Registering"),
+    }
+    return titles.get(step, step)
 
 
 def learning_curve(*, history: Sequence[Mapping[str, Any]]) -> Chart:
-    """Every number of the run's history by epoch; the first measure on the left axis, the rest right."""
-    rows = [row for row in history if isinstance(row.get("epoch"), int | float)]
-    names = sorted(
-        {name for row in rows for name in row if name not in NOT_MEASURES and _is_number(row[name])}
-    )
-    epochs = [row["epoch"] for row in rows]
+    """The figure that training watches against the epoch, one line for each step that trains.
+
+    `history`: rows with step, epoch and metric as the run keeps them; rows without a number are left out.
+    """
+    rows = [row for row in history if _is_number(row.get("metric")) and _is_number(row.get("epoch"))]
+    steps = list(dict.fromkeys(str(row.get("step", "")) for row in rows))
+    epochs = sorted({int(row["epoch"]) for row in rows})
+    by_step = {
+        step: {int(row["epoch"]): row["metric"] for row in rows if str(row.get("step", "")) == step}
+        for step in steps
+    }
     traces = [
         {
             "x": epochs,
-            "y": [row.get(name) for row in rows],
-            "name": name,
-            "mode": "lines+markers" if len(rows) <= 40 else "lines",
-            "yaxis": "y" if place == 0 else "y2",
+            "y": [by_step[step].get(epoch) for epoch in epochs],
+            "name": step_title(step),
+            "mode": "lines+markers" if len(epochs) <= 40 else "lines",
+            "line": {"width": 2.5, "dash": "solid" if place == 0 else "dot"},
             "hovertemplate": "%{y:.5g}",
         }
-        for place, name in enumerate(names)
+        for place, step in enumerate(steps)
     ]
-    best = _("The run's measures after each epoch; a flat end means that more epochs would bring little.")
     return Chart(
         key="learning-curve",
         title=_("Learning curve"),
-        sentence=best,
-        columns=[Column(_("Epoch"), "number"), *(Column(name, "decimal") for name in names)],
-        rows=[(row["epoch"], *(row.get(name) for name in names)) for row in rows],
+        sentence=_(
+            "The figure that training watches, after each epoch; a flat end means that more would bring little."
+        ),
+        columns=[Column(_("Epoch"), "number"), *(Column(step_title(step), "decimal") for step in steps)],
+        rows=[(epoch, *(by_step[step].get(epoch) for step in steps)) for epoch in epochs],
         traces=traces,
         layout={
             "xaxis": {"title": {"text": _("Epoch")}, "tickformat": "d"},
-            "yaxis": {"rangemode": "normal", "title": {"text": names[0] if names else ""}},
-            "yaxis2": {
-                "overlaying": "y",
-                "side": "right",
-                "showgrid": False,
-                "rangemode": "normal",
-                "automargin": True,
-                "title": {"text": ", ".join(names[1:])},
-            },
-            "showlegend": len(names) > 1,
+            "yaxis": {"rangemode": "normal"},
+            "showlegend": len(steps) > 1,
         },
-        height=280,
+        height=300,
     )
 
 

@@ -1,6 +1,6 @@
 """Overview: how the shop does in a period against the one before, and whether everything runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
@@ -54,7 +54,7 @@ class Scope:
         return cls(
             days=chosen,
             placement=placement,
-            measure=measure if measure in allowed else "ctr",
+            measure=measure if measure in allowed else "",
             period=period_with_data(days=chosen),
             currency=shop_settings_get().currency,
         )
@@ -70,12 +70,27 @@ class Scope:
         return PLACEMENT_CODES if self.placement else SHOP_CODES
 
 
-@page
-def overview(request: HttpRequest) -> HttpResponse:
-    """The page."""
+Series = dict[str, list[Point]]
+
+
+def looked_up(request: HttpRequest) -> tuple[Scope, dict[str, Figure], Series]:
+    """The scope with its figures and series; without a choice, the first measure that has days to draw."""
     scope = Scope.of(request)
     figures = metric_summary(period=scope.period, placement=scope.placement)
     series = metric_series(period=scope.period, placement=scope.placement, codes=scope.codes)
+    if not scope.measure:
+        known = {
+            code: sum(point.estimate.value is not None for point in points) for code, points in series.items()
+        }
+        drawn = next((code for code in ("ctr", "conversion", "sessions") if known.get(code, 0) > 2), "ctr")
+        scope = replace(scope, measure=drawn)
+    return scope, figures, series
+
+
+@page
+def overview(request: HttpRequest) -> HttpResponse:
+    """The page."""
+    scope, figures, series = looked_up(request)
     cards = [
         card(
             figures[code],
@@ -104,16 +119,14 @@ def overview_state(request: HttpRequest) -> HttpResponse:
 @page
 def overview_csv(request: HttpRequest, key: str) -> HttpResponse:
     """The table behind one chart."""
-    scope = Scope.of(request)
-    figures = metric_summary(period=scope.period, placement=scope.placement)
-    series = metric_series(period=scope.period, placement=scope.placement, codes=(scope.measure,))
+    scope, figures, series = looked_up(request)
     found = {chart.key: chart for chart in charts(scope, figures, series)}
     if key not in found:
         raise NotFound(_("There is no chart “%(key)s” on this page.") % {"key": key})
     return csv_answer(found[key])
 
 
-def charts(scope: Scope, figures: dict[str, Figure], series: dict[str, list[Point]]) -> list[Chart]:
+def charts(scope: Scope, figures: dict[str, Figure], series: Series) -> list[Chart]:
     """The page's charts: the chosen measure by day, and clicks by placement."""
     return [
         day_chart(scope, figures[scope.measure], series[scope.measure]),
