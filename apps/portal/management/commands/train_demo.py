@@ -1,4 +1,4 @@
-"""The demo's first models: train what has no live version, build the lists, publish the tuned weights."""
+"""The demo's first models: train what is missing, build lists, publish tuned weights, count the history."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from apps.merchandising.services import placements_ensure, weights_default_set
+from apps.metrics.rollups import rollups_build
 from apps.serving.batch import lists_missing_build
 from apps.training.hybrid import hybrid_get
 from apps.training.models import ModelVersion, VersionStatus
@@ -30,3 +31,5 @@ class Command(BaseCommand):
         if tuned is not None and "new" in tuned.weights:
             for publication in weights_default_set(weights=tuned.weights["new"], note="Tuned on history"):
                 self.stdout.write(f"published {publication}")
+        built = rollups_build()
+        self.stdout.write(f"metrics of {built.days} days")
