@@ -250,7 +250,7 @@ def _frame(
         for look, group, nth in zip(looks, groups, ordinal, strict=True)
     ]
     off = traits.discount[:, -1].astype(float)
-    margin = np.array([{1: 0.66, 2: 0.55, 3: 0.46}[look.brand.tier] for look in looks])
+    margin = np.array([{1: 0.58, 2: 0.5, 3: 0.42}[look.brand.tier] for look in looks])
     fate = rng.random(count)
     plenty = np.round(rng.lognormal(4.0, 0.8, count))
     stock = np.where(fate < 0.05, 0, np.where(fate < 0.13, rng.integers(1, 5, count), plenty)).astype(int)

@@ -94,6 +94,8 @@ class Crowd:
         visit = self._arrive(number)
         self.tally.sessions += 1
         self._slate(visit, "home", ())
+        if not visit.shopper and visit.rng.random() < 0.6:
+            return
         for item in visit.opened[:2]:
             self._slate(visit, "product", (item,))
         if visit.put:

@@ -21,8 +21,8 @@ class Command(BaseCommand):
     """Play shoppers over HTTP, or compare the API's slates with true taste, best-sellers and chance."""
 
     help = (
-        "Plays the demo shop's shoppers against a running site: they ask for slates, look from the top, click "
-        "and buy by hidden taste, and report what they do. Without --sessions or --minutes it goes on."
+        "Plays the demo shop's shoppers against a running site: they ask for slates, look from the top, "
+        "click and buy by hidden taste, and report it all. Without --sessions or --minutes it goes on."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,12 +36,12 @@ class Command(BaseCommand):
         parser.add_argument("--minutes", type=float, help="Stop after so many minutes.")
         parser.add_argument("--forever", action="store_true", help="Go on until stopped (the default).")
         parser.add_argument(
-            "--rate", type=float, default=0.5, help="Sessions a second; 0: as fast as it goes."
+            "--rate", type=float, default=0.2, help="Sessions a second; 0: as fast as it goes."
         )
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--policy", choices=POLICIES, default="api", help="Who ranks the slates.")
         parser.add_argument(
-            "--anonymous", type=float, default=0.2, help="Share of sessions nobody is known in."
+            "--anonymous", type=float, default=0.6, help="Share of unknown visitors."
         )
         parser.add_argument(
             "--compare", type=int, metavar="SLATES", help="Compare policies on so many slates."
