@@ -18,7 +18,7 @@ import numpy as np
 from django.conf import settings
 
 from apps.ml.base import Model, TrainOptions
-from apps.ml.comparison import EXCLUDE, served_length
+from apps.ml.comparison import EXCLUDE
 from apps.ml.dataset import DAY, Dataset
 from apps.ml.evaluate import (
     USER_METRICS,
@@ -72,7 +72,7 @@ def validation_split(dataset: Dataset) -> Split:
 
 def lists_of(model: Model[Any], truth: Truth, variant: Variant) -> TopN:
     """The lists that serving would store for these shoppers."""
-    return model.recommend(truth.users, served_length(model.family), EXCLUDE[variant])
+    return model.served_lists(truth.users, EXCLUDE[variant])
 
 
 def judge_model(model: Model[Any], split: Split) -> Judgement:
@@ -132,9 +132,10 @@ def metrics_of(judgement: Judgement) -> dict[str, Any]:
     return {variant: judged.evaluation.to_dict() for variant, judged in judgement.items()}
 
 
-def _cache_folder(
+def judgement_folder(
     *, snapshot_hash: str, family: str, config: Mapping[str, Any], seed: int, window: str
 ) -> Path:
+    """Where the judgement of this family and config on this snapshot is kept."""
     text = json.dumps([family, config, seed, window], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Path(settings.SHOP_DIR) / "evaluations" / snapshot_hash[:12] / f"{family}-{window}-{key}"
@@ -154,7 +155,7 @@ def judge(
 
     `window` names the split ("test" or "validation"). `config` is complete (`recipes.config_check`).
     """
-    folder = _cache_folder(
+    folder = judgement_folder(
         snapshot_hash=snapshot_hash, family=family, config=config, seed=seed, window=window
     )
     known = judged_read(folder)

@@ -107,11 +107,12 @@ def hybrid_tune(*, job_id: int) -> None:
         if job is not None:
             with ml_errors_mapped():
                 hybrid = _tune(job)
-            _write(hybrid)
+            hybrid_store(hybrid)
             job.finish({"weights": hybrid.weights, "metrics": hybrid.metrics})
 
 
-def _write(hybrid: Hybrid) -> None:
+def hybrid_store(hybrid: Hybrid) -> None:
+    """Keep the tuned hybrid in place of the one before."""
     path = hybrid_path()
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".tmp")
@@ -207,27 +208,3 @@ def _figures(
         gap = paired_difference(mine.per_user["ndcg10"], judgement[variant].evaluation.per_user["ndcg10"])
         differences[code] = [round(gap.mean, 6), round(gap.low, 6), round(gap.high, 6)]
     return mine.to_dict(), differences
-
-
-def blend_figures(*, weights: Mapping[str, float], protocol: Variant = "new") -> dict[str, Any] | None:
-    """Offline figures of any weights over the live versions' stored lists; None where they can't be set side
-    by side (no lists, or judged on different snapshots). NumPy only: pages call this.
-    """
-    judged = {
-        code: evaluations.judged_read(Path(version.artifact_path) / "eval")
-        for code, version in live_versions().items()
-        if weights.get(code, 0.0) > 0
-    }
-    usable = {code: judgement for code, judgement in judged.items() if judgement is not None}
-    if not usable or len(usable) < len(judged):
-        return None
-    first = next(iter(usable.values()))[protocol]
-    users = first.truth.users
-    if any(
-        len(judgement[protocol].truth.users) != len(users) or (judgement[protocol].truth.users != users).any()
-        for judgement in usable.values()
-    ):
-        return None
-    tops = [judgement[protocol].top for judgement in usable.values()]
-    blended = blend_many(tops, [weights[code] for code in usable], SERVED_LIST_LENGTH, NORMALISATION)
-    return evaluate_lists(blended, first.truth, first.catalogue_size).to_dict()
