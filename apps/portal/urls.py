@@ -5,6 +5,7 @@ from django.urls import path
 from apps.portal.pages import (
     data,
     find,
+    first_run,
     history,
     inspect,
     jobs_drawer,
@@ -26,6 +27,8 @@ app_name = "portal"
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("overview/<slug:key>.csv", overview.overview_csv, name="overview_csv"),
+    path("start/", first_run.start, name="start"),
+    path("start/save/", first_run.start_save, name="start_save"),
     path("overview/state/", overview.overview_state, name="overview_state"),
     path("data/", data.data, name="data"),
     path("data/feeds/new/", data.feed_add, name="feed_add"),

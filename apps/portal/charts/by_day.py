@@ -36,8 +36,9 @@ def by_day(
     previous: Sequence[DayPoint] = (),
     marks: Sequence[Mark] = (),
     currency: str = "",
+    unfinished: bool = False,
 ) -> Chart:
-    """`measure` by day. `previous` is the period before, day for day, drawn behind as a quiet line."""
+    """`measure` by day; `unfinished` when the last day still goes on. `previous` is the period before, day for day, drawn behind as a quiet line."""
     days = [point.day.isoformat() for point in points]
     shifted = [point.value for point in previous][: len(days)]
     shifted += [None] * (len(days) - len(shifted))
@@ -75,7 +76,7 @@ def by_day(
     return Chart(
         key=key,
         title=title,
-        sentence=_day_sentence(measure, points, previous, marks),
+        sentence=_day_sentence(measure, points, previous, marks, unfinished),
         columns=[
             Column(_("Day"), "date"),
             Column(measure, kind),
@@ -100,7 +101,11 @@ def _range(days: Sequence[str]) -> list[str]:
 
 
 def _day_sentence(
-    measure: str, points: Sequence[DayPoint], previous: Sequence[DayPoint], marks: Sequence[Mark]
+    measure: str,
+    points: Sequence[DayPoint],
+    previous: Sequence[DayPoint],
+    marks: Sequence[Mark],
+    unfinished: bool,
 ) -> str:
     """What the reader sees, in one sentence built from the parts that are there."""
     parts = [_("%(measure)s of each day") % {"measure": measure}]
@@ -110,4 +115,6 @@ def _day_sentence(
         parts.append(_("the dotted line is the period before"))
     if marks:
         parts.append(_("upright lines are publications"))
+    if unfinished:
+        parts.append(_("the last day is not over yet"))
     return _("; ").join(parts) + _(".")

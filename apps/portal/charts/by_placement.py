@@ -45,7 +45,7 @@ def by_placement(
         "x": [bar.value for bar in drawn],
         "customdata": [size(bar.n) for bar in drawn],
         "hovertemplate": hover + "<br>%{customdata}<extra></extra>",
-        "marker": {"color": ACCENT, "opacity": 0.85},
+        "marker": {"color": ACCENT, "opacity": 0.5},
         "width": 0.5,
         "error_x": {
             "type": "data",

@@ -49,7 +49,8 @@ class Chart:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw; the page then says so in words."""
-        return not any(value is not None for row in self.rows for value in row[1:])
+        along = [trace["x"] if trace.get("orientation") == "h" else trace["y"] for trace in self.traces]
+        return not any(value is not None for values in along for value in values)
 
     @property
     def script_id(self) -> str:

@@ -16,8 +16,8 @@ SCOPE_TITLES = {
 }
 
 
-class ShopForm(PortalForm):
-    """What the shop is called and how its numbers are read."""
+class StartForm(PortalForm):
+    """What a new shop has to say about itself."""
 
     name = forms.CharField(label=_("Shop name"), max_length=80)
     currency = forms.ChoiceField(
@@ -34,17 +34,27 @@ class ShopForm(PortalForm):
         widget=forms.CheckboxSelectMultiple,
         help_text=_("Products may carry a title and description in each of them."),
     )
+
+    def clean_time_zone(self) -> str:
+        """Only names of the time zone database."""
+        message = _("There is no such time zone. Write it like Europe/London or Asia/Shanghai.")
+        return zone_check(self.cleaned_data["time_zone"], available_timezones(), str(message))
+
+    @staticmethod
+    def zones() -> list[str]:
+        """Every name of the time zone database."""
+        return sorted(available_timezones())
+
+
+class ShopForm(StartForm):
+    """What the shop is called and how its numbers are read."""
+
     attribution_hours = forms.IntegerField(
         label=_("Attribution window (hours)"),
         min_value=1,
         max_value=24 * 90,
         help_text=_("A purchase counts for a slate when it follows a click on it within this time."),
     )
-
-    def clean_time_zone(self) -> str:
-        """Only names of the time zone database."""
-        message = _("There is no such time zone. Write it like Europe/London or Asia/Shanghai.")
-        return zone_check(self.cleaned_data["time_zone"], available_timezones(), str(message))
 
 
 class PlacementForm(PortalForm):

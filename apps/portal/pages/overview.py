@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -28,6 +29,7 @@ from apps.portal.context_bar import PageContext
 from apps.portal.measures import DRAWABLE, KINDS, PLACEMENT_CODES, SHOP_CODES, base_note, card
 from apps.portal.model_lines import recipe_lines
 from apps.portal.pages.shell import page, show
+from apps.portal.start_steps import start_steps
 
 DAYS = (7, 28, 90)
 
@@ -89,7 +91,9 @@ def looked_up(request: HttpRequest) -> tuple[Scope, dict[str, Figure], Series]:
 
 @page
 def overview(request: HttpRequest) -> HttpResponse:
-    """The page."""
+    """The page; a shop that nobody has set up starts with its first steps instead."""
+    if shop_settings_get().set_up_at is None:
+        return redirect("portal:start")
     scope, figures, series = looked_up(request)
     cards = [
         card(
@@ -103,7 +107,8 @@ def overview(request: HttpRequest) -> HttpResponse:
     ]
     return show(
         request, "portal/overview/page.html", title=_("Overview"), scope=scope, cards=cards,
-        charts=charts(scope, figures, series), all_days=DAYS, before=scope.period.previous(),
+        charts=charts(scope, figures, series), all_days=DAYS,
+        unfinished=[step for step in start_steps() if not step.done], before=scope.period.previous(),
     )  # fmt: skip
 
 
@@ -164,6 +169,7 @@ def day_chart(scope: Scope, figure: Figure, series: list[Point]) -> Chart:
         previous=day_points(before[scope.measure]),
         marks=publication_marks(scope),
         currency=scope.currency,
+        unfinished=scope.period.last == timezone.localdate(),
     )
 
 

@@ -1,7 +1,6 @@
 """Settings: the shop and its API keys, which are the admins'. See also `placements` and `staff`."""
 
 from typing import Any
-from zoneinfo import available_timezones
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -58,7 +57,7 @@ def _shop_page(request: HttpRequest, form: ShopForm) -> HttpResponse:
         "shop",
         form=form,
         locked=locked,
-        zones=sorted(available_timezones()),
+        zones=form.zones(),
     )
 
 
