@@ -33,6 +33,10 @@ SELECT p.id, p.sku, p.title, coalesce(c.path, ''), p.brand, p.price::float8, p.c
        (SELECT jsonb_object_agg(t.language, t.title) FROM catalog_producttext t WHERE t.product_id = p.id)
 FROM catalog_product p LEFT JOIN catalog_category c ON c.id = p.category_id
 """
+# Every write of a row gives it another xmin, so these three tell whether anything was written.
+DIGEST = (
+    "SELECT count(*), max(updated_at), sum(xmin::text::bigint) FROM catalog_product WHERE updated_at > %s"
+)
 CHANGED = "SELECT id, updated_at FROM catalog_product WHERE updated_at > %s"
 TOTALS = "SELECT (SELECT count(*) FROM catalog_product), (SELECT count(*) FROM catalog_producttext)"
 
@@ -91,6 +95,7 @@ class Catalogue:
         self._stamp: datetime | None = None
         self._totals: tuple[int, int] = (0, 0)
         self._counted_at = 0.0
+        self._digest: tuple[Any, ...] = ()
 
     def refreshed(self) -> "Catalogue":
         """This catalogue with what changed since, or, when rows went missing or nothing was read yet, a new
@@ -100,8 +105,14 @@ class Catalogue:
             totals = self._count()
             if self._stamp is None or totals != self._totals:
                 return self._loaded(totals)
+        since = self._stamp - OVERLAP
         with connection.cursor() as cursor:
-            cursor.execute(CHANGED, [self._stamp - OVERLAP])
+            cursor.execute(DIGEST, [since])
+            digest = (since, *cursor.fetchone())
+            if digest == self._digest:
+                return self
+            self._digest = digest
+            cursor.execute(CHANGED, [since])
             changed = [pk for pk, stamp in cursor.fetchall() if self._stamp_of(pk) != stamp]
             if changed:
                 cursor.execute(COLUMNS + "WHERE p.id = ANY(%s)", [changed])

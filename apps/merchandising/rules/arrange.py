@@ -87,10 +87,19 @@ class Arranger:
         return candidate.score + self.plan.verdict(facts).strength * self.spread
 
     def _order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        # Stable: equal scores keep the order in which they came, so the same input gives the same slate.
-        if not self.plan.moving:
-            return sorted(candidates, key=lambda c: (c.tier, -c.score))
-        return sorted(candidates, key=lambda c: (c.tier, -self.adjusted(c)))
+        # By tier, then adjusted score, then the order of arrival, so that equal input gives an equal slate.
+        # The hottest loop of a slate, for it sees every candidate: hence plain tuples to sort.
+        if self.plan.moving:
+            strengths = self.plan.strengths([c[0] for c in candidates], self.facts.by_id)
+            spread = self.spread
+            keys = [
+                (c[2], -c[1] - strength * spread, number)
+                for number, (c, strength) in enumerate(zip(candidates, strengths, strict=True))
+            ]
+        else:
+            keys = [(c[2], -c[1], number) for number, c in enumerate(candidates)]
+        keys.sort()
+        return [candidates[key[2]] for key in keys]
 
     def gate(self, product_id: int) -> Drop | None:
         """The first gate that never relaxes and removes this product; None when it passes."""

@@ -5,7 +5,7 @@ once per request: `verdict` is remembered per product until its facts change.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -115,6 +115,19 @@ class Plan:
             self._remembered = {}
         self._remembered[facts.product_id] = (facts, verdict)
         return verdict
+
+    def strengths(self, product_ids: Sequence[int], by_id: Mapping[int, ProductFacts]) -> list[float]:
+        """How far boosts and buries move each of these products; 0 for those the catalogue does not know."""
+        remembered = self._remembered
+        moved = []
+        for product_id in product_ids:
+            facts = by_id.get(product_id)
+            known = remembered.get(product_id)
+            if known is not None and known[0] is facts:
+                moved.append(known[1][2])
+            else:
+                moved.append(self.verdict(facts)[2] if facts is not None else 0.0)
+        return moved
 
     def _judge(self, facts: ProductFacts) -> Verdict:
         touching = self._index.touching(facts)
