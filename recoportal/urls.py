@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import include, path, re_path
 from django.views.static import serve
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 from recoportal import health
-
-
-def included(route: str, module: str) -> list[URLPattern | URLResolver]:
-    """Return the URLs of an app, none while the app has no URLs."""
-    return [path(route, include(module))] if find_spec(module) else []
 
 
 urlpatterns = [
@@ -26,9 +19,9 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
     path("api/redoc/", SpectacularRedocView.as_view(url_name="schema"), name="api-redoc"),
-    *included("api/v1/", "apps.serving.urls"),
-    *included("api/v1/", "apps.events.urls"),
-    *included("api/v1/", "apps.monitoring.urls"),
+    path("api/v1/", include("apps.serving.urls")),
+    path("api/v1/", include("apps.events.urls")),
+    path("api/v1/", include("apps.monitoring.urls")),
     re_path(r"^media/(?P<path>.*)$", serve, {"document_root": settings.MEDIA_ROOT}),
-    *included("", "apps.portal.urls"),
+    path("", include("apps.portal.urls")),
 ]
