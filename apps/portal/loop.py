@@ -80,7 +80,7 @@ class Loop:
             return snapshot_create(window_end=end + timedelta(seconds=1))
 
     def compare(self, snapshot: Snapshot, lists: Path | None) -> dict[str, Any]:
-        """Judge every recipe and the hybrid by the data set's protocol; write the lists if a file is named."""
+        """Judge every recipe and the hybrid by the data set's protocol; write the lists where asked to."""
         for recipe in recipes_ensure():
             if recipe.preset != "full":
                 recipe_update(recipe=recipe, changes={"preset": "full"}, by=None)
