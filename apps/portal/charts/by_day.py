@@ -38,7 +38,9 @@ def by_day(
     currency: str = "",
     unfinished: bool = False,
 ) -> Chart:
-    """`measure` by day; `unfinished` when the last day still goes on. `previous` is the period before, day for day, drawn behind as a quiet line."""
+    """`measure` by day. `previous` is the period before, day for day, drawn behind as a quiet line;
+    `unfinished` when the last day still goes on.
+    """
     days = [point.day.isoformat() for point in points]
     shifted = [point.value for point in previous][: len(days)]
     shifted += [None] * (len(days) - len(shifted))

@@ -46,9 +46,7 @@ def learning_curve(*, history: Sequence[Mapping[str, Any]]) -> Chart:
     return Chart(
         key="learning-curve",
         title=_("Learning curve"),
-        sentence=_(
-            "The figure that training watches, after each epoch; a flat end means that more would bring little."
-        ),
+        sentence=_("What training watches, after each epoch; a flat end means that more would bring little."),
         columns=[Column(_("Epoch"), "number"), *(Column(step_title(step), "decimal") for step in steps)],
         rows=[(epoch, *(by_step[step].get(epoch) for step in steps)) for epoch in epochs],
         traces=traces,

@@ -81,9 +81,7 @@ def looked_up(request: HttpRequest) -> tuple[Scope, dict[str, Figure], Series]:
     figures = metric_summary(period=scope.period, placement=scope.placement)
     series = metric_series(period=scope.period, placement=scope.placement, codes=scope.codes)
     if not scope.measure:
-        known = {
-            code: sum(point.estimate.value is not None for point in points) for code, points in series.items()
-        }
+        known = {code: sum(bool(point.estimate.value) for point in points) for code, points in series.items()}
         drawn = next((code for code in ("ctr", "conversion", "sessions") if known.get(code, 0) > 2), "ctr")
         scope = replace(scope, measure=drawn)
     return scope, figures, series
