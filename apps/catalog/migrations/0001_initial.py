@@ -104,7 +104,10 @@ class Migration(migrations.Migration):
                     "placeholder",
                     models.BooleanField(
                         default=False,
-                        help_text="Made by an event that named an unknown sku; the feed has not described it yet.",
+                        help_text=(
+                            "Made by an event that named an unknown sku; the feed has not "
+                            "described it yet."
+                        ),
                     ),
                 ),
                 (
