@@ -35,9 +35,8 @@ OKABE_ITO = 0.076
 
 def colours(theme: str) -> list[str]:
     sheet = SHEET.read_text(encoding="utf-8")
-    block = sheet.partition(".dark {")[2 if theme == "dark" else 0].partition("}")[
-        0 if theme == "dark" else 0
-    ]
+    light, _, dark = sheet.partition(".dark {")
+    block = (dark if theme == "dark" else light).partition("}")[0]
     return [re.findall(rf"--source-{n}: (#[0-9a-f]{{6}})", block)[0] for n in range(8)]
 
 

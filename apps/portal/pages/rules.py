@@ -133,7 +133,7 @@ def _saved(
     revision = int(request.POST.get("revision") or 0)
     draft = draft_save(placement=placement, revision=revision, rules=rules_now, actor=request.user)
     answer = show(request, "portal/rules/saved.html", undo=undo, **_shared(request, bar, placement, draft))
-    answer["HX-Trigger"] = json.dumps({"rules:saved": ""})
+    answer["HX-Trigger-After-Swap"] = "rules:saved"  # not sooner: the form it closes is the target
     return toast(answer, text, kind="good")
 
 

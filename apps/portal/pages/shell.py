@@ -70,6 +70,7 @@ def problem(request: HttpRequest, *, title: str, text: str, remedy: str = "", st
         problem_title=title,
         problem_text=text,
         problem_remedy=remedy,
+        problem_status=status,
         reference=reference,
     )
 

@@ -1,0 +1,1 @@
+"""The staff site in headless Chromium, on real processes."""

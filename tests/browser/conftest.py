@@ -1,0 +1,5 @@
+"""Fixtures of the browser tests."""
+
+from tests.browser.studio import rest, shop
+
+__all__ = ["rest", "shop"]
