@@ -21,7 +21,8 @@ from apps.ml.artifacts import Parts, parts_read, parts_write
 from apps.ml.configs import Config
 from apps.ml.dataset import Dataset, IdMap, Ints
 from apps.ml.errors import Cancelled
-from apps.ml.topn import Floats, TopN, top_k
+from apps.ml.registry import FAMILIES
+from apps.ml.topn import PADDING_ID, Floats, TopN, top_k
 
 Exclude = Literal["bought", "none"]
 DEVICES = ("auto", "cpu", "cuda")
@@ -206,6 +207,36 @@ class Model(ABC, Generic[ConfigT]):
                 scores[inside] = found
             parts.append(self._top(scores, k))
         return TopN.stack(parts, k)
+
+    def served_lists(self, users: Sequence[int] | Ints, exclude: Exclude = "bought") -> TopN:
+        """Lists as they are stored and served, at the family's own length: what offline evaluation must
+        judge.
+
+        A shared family has one stored list for everyone; what the shopper bought or rejected is taken out of
+        it when it is read and nothing moves up from below its end.
+        """
+        family = FAMILIES[self.family]
+        if not family.shared:
+            return self.recommend(users, family.list_length, exclude)
+        shared = self.shared_list()
+        rows = self.history.users.rows(np.asarray(users, dtype=np.int64))
+        ids, scores = shared.row(0)
+        columns = self.history.items.rows(ids)
+        hidden = np.zeros((len(rows), len(ids)), dtype=np.bool_)
+        known = np.flatnonzero(rows >= 0)
+        hidden[known] = self.history.rejected[rows[known]][:, columns].toarray()
+        if exclude == "bought":
+            hidden[known] |= self.history.bought[rows[known]][:, columns].toarray()
+        order = np.argsort(hidden, axis=1, kind="stable")
+        gone = np.take_along_axis(hidden, order, axis=1)
+        top = TopN.empty(len(rows), family.list_length)
+        top.ids[:, : len(ids)] = np.where(gone, PADDING_ID, ids[order])
+        top.scores[:, : len(ids)] = np.where(gone, -np.inf, scores[order])
+        return top
+
+    def shared_list(self) -> TopN:
+        """The one stored list of a shared family: a single row, its answer to a stranger."""
+        return self._top(self._strangers(1), FAMILIES[self.family].list_length)
 
     def recommend_sessions(self, sessions: Sequence[Sequence[int]], k: int = 100) -> TopN:
         """One list per list of raw item ids (oldest first); the session's own items are left out."""

@@ -212,9 +212,7 @@ def _lists(
         quiet = replace(options, on_progress=None)
         model: Model[Any] = train(name, configs.get(name), split.train, quiet)
         users = truth["all"].users
-        lists[name] = {
-            variant: model.recommend(users, served_length(name), EXCLUDE[variant]) for variant in VARIANTS
-        }
+        lists[name] = {variant: model.served_lists(users, EXCLUDE[variant]) for variant in VARIANTS}
         took[name] = time.perf_counter() - started
     return lists, truth, took
 

@@ -114,13 +114,18 @@ class ItemKnnConfig(Config):
 
 @dataclass(frozen=True)
 class UserKnnConfig(Config):
-    """Shoppers alike; an item's score is the sum over neighbours of similarity times their interest."""
+    """Shoppers alike; an item's score is the sum over neighbours of similarity times their interest.
+
+    likeness_ceiling: items of more shoppers than this do not make shoppers alike; they say little, and the
+    cost grows with the square of their shoppers.
+    """
 
     neighbours: int = _number(100, 1)
     weighting: Literal["cosine", "tfidf", "bm25"] = "bm25"
     shrink: float = _number(10.0, 0.0)
     similarity_half_life_days: float | None = _number(180.0, 0.01)
     interest_half_life_days: float | None = _number(60.0, 0.01)
+    likeness_ceiling: int = _number(2_000, 1)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 20}, "small": {"neighbours": 50}}
 

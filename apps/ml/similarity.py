@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -56,16 +57,26 @@ def normalised(rows: Csr) -> Csr:
     return sparse.csr_matrix(sparse.diags(scale) @ rows).astype(np.float32)
 
 
-def nearest(queries: Csr, rows: Csr, k: int, shrink: float = 0.0, skip_self: bool = False) -> Csr:
+def nearest(
+    queries: Csr,
+    rows: Csr,
+    k: int,
+    shrink: float = 0.0,
+    skip_self: bool = False,
+    check: Callable[[], None] | None = None,
+) -> Csr:
     """The k most similar `rows` of each query by cosine, damped where there is little evidence.
 
-    similarity = q.r / (|q| |r| + shrink). skip_self: query i is row i and not its own neighbour. Returns
+    similarity = q.r / (|q| |r| + shrink). skip_self: query i is row i and not its own neighbour. check:
+    called before every block, may raise to cancel. Returns
     float32 CSR [n_queries, n_rows] with at most k positive entries per row.
     """
     query_norms, row_norms = norms(queries), norms(rows)
     turned = sparse.csc_matrix(rows.T)
     blocks = []
     for start, stop in _blocks(queries, rows):
+        if check is not None:
+            check()
         product = sparse.csr_matrix(queries[start:stop] @ turned)
         owner = np.repeat(np.arange(start, stop), np.diff(product.indptr))
         product.data = product.data / (query_norms[owner] * row_norms[product.indices] + shrink)
@@ -78,12 +89,21 @@ def nearest(queries: Csr, rows: Csr, k: int, shrink: float = 0.0, skip_self: boo
 
 
 def strongest(matrix: Csr, k: int) -> Csr:
-    """The k largest positive entries of each row; ties keep the lowest column."""
-    owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, owner))
-    place = np.arange(len(order)) - matrix.indptr[owner[order]]
-    kept = order[(place < k) & (matrix.data[order] > 0)]
-    return sparse.csr_matrix((matrix.data[kept], (owner[kept], matrix.indices[kept])), shape=matrix.shape)
+    """The k largest positive entries of each row, columns ascending."""
+    kept = []
+    sizes = np.zeros(matrix.shape[0] + 1, dtype=np.int64)
+    for row, (start, stop) in enumerate(pairwise(matrix.indptr.tolist())):
+        values = matrix.data[start:stop]
+        best = np.argpartition(-values, k - 1)[:k] if stop - start > k else np.arange(stop - start)
+        best = best[values[best] > 0]
+        kept.append(best + start)
+        sizes[row + 1] = len(best)
+    places = np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
+    found = sparse.csr_matrix(
+        (matrix.data[places], matrix.indices[places], np.cumsum(sizes)), shape=matrix.shape
+    )
+    found.sort_indices()
+    return found
 
 
 def _blocks(queries: Csr, rows: Csr) -> Iterator[tuple[int, int]]:

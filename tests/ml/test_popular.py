@@ -7,6 +7,7 @@ import pytest
 from apps.ml.configs import PopularConfig, TrendConfig
 from apps.ml.dataset import DAY, Dataset
 from apps.ml.models.popular import PopularModel, TrendModel, popular_by_category, popular_by_segment
+from apps.ml.topn import SHARED_LIST_LENGTH
 from apps.ml.train import train
 from tests.ml.conformance import Conformance
 from tests.ml.planted import planted, taste_of_item
@@ -71,6 +72,22 @@ def test_companions_of_an_item_are_the_best_of_its_category() -> None:
     items = planted().known_items
     top = model.similar(items, 14)
     assert (taste_of_item(top.ids) == taste_of_item(items)[:, None]).all()
+
+
+def test_the_served_list_is_the_shared_one_less_what_the_shopper_bought_or_rejected() -> None:
+    model = train("popular", {}, planted())
+    shared = model.shared_list().row(0)[0]
+    users = np.append(planted().known_users, 1)
+    history = model.history
+    for exclude in ("bought", "none"):
+        top = model.served_lists(users, exclude)
+        assert top.k == SHARED_LIST_LENGTH
+        for row, user in enumerate(history.users.rows(users)):
+            out = [] if user < 0 else history.rejected[user].indices.tolist()
+            if exclude == "bought" and user >= 0:
+                out += history.bought[user].indices.tolist()
+            gone = history.items.ids[np.array(out, dtype=np.int64)]
+            assert top.row(row)[0].tolist() == [item for item in shared.tolist() if item not in gone]
 
 
 def test_lists_by_category_hold_every_branch_and_only_its_products() -> None:

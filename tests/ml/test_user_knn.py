@@ -47,3 +47,14 @@ def test_a_session_equal_to_a_shopper_has_that_shopper_as_its_nearest() -> None:
     chosen = model.vectors[5].indices
     scores = model.score_sessions([chosen.astype(np.int64)])[0]
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(scores)), np.sort(model.interest[5].indices))
+
+
+def test_items_everybody_has_do_not_make_shoppers_alike() -> None:
+    dataset = planted().purchases()
+    counts = np.bincount(dataset.item, minlength=len(dataset.items))
+    model = train("user_knn", {**PLAIN, "likeness_ceiling": 20}, dataset)
+    assert isinstance(model, UserKnnModel)
+    kept = np.unique(model.vectors.indices)
+    holders = np.asarray((model.interest > 0).sum(axis=0)).ravel()
+    assert set(kept.tolist()) == set(np.flatnonzero((holders > 0) & (holders <= 20)).tolist())
+    assert len(kept) < np.count_nonzero(counts)

@@ -152,18 +152,17 @@ def _half_step(
     error, penalty = 0.0, 0.0
     for bucket in buckets:
         options.check()
-        chosen_BLF = fixed[bucket.items]
+        size = (*bucket.items.shape, fixed.shape[1])
+        chosen_BLF = fixed.index_select(0, bucket.items.reshape(-1)).view(size)
         ridge = _ridge(config, bucket.items.shape[1])
-        confidence_BL = 1.0 + bucket.extra
-        target_BF = torch.einsum("blf,bl->bf", chosen_BLF, confidence_BL)
         x_BF = _conjugate_gradient(
-            solved[bucket.rows], target_BF, chosen_BLF, bucket.extra, gram_FF, ridge, config
+            solved[bucket.rows], chosen_BLF, bucket.extra, gram_FF, ridge, config.cg_steps
         )
         solved[bucket.rows] = x_BF
-        predicted_BL = torch.einsum("blf,bf->bl", chosen_BLF, x_BF)
+        predicted_BL = _along_factors(chosen_BLF, x_BF)
         # sum over chosen of c(1-p)^2 plus over the rest p^2, the latter by way of the Gram matrix
         everywhere = ((x_BF @ gram_FF) * x_BF).sum() - (predicted_BL**2).sum()
-        on_chosen = (confidence_BL * (1 - predicted_BL) ** 2).sum()
+        on_chosen = ((1.0 + bucket.extra) * (1 - predicted_BL) ** 2).sum()
         error += float(on_chosen + everywhere)
         penalty += ridge * float((x_BF**2).sum())
     return error, penalty
@@ -171,24 +170,21 @@ def _half_step(
 
 def _conjugate_gradient(
     x_BF: torch.Tensor,
-    target_BF: torch.Tensor,
     chosen_BLF: torch.Tensor,
     extra_BL: torch.Tensor,
     gram_FF: torch.Tensor,
     ridge: float,
-    config: AlsConfig,
+    steps: int,
 ) -> torch.Tensor:
     """A few steps from the last epoch's solution; all rows of the bucket at once."""
-
-    def system(v_BF: torch.Tensor) -> torch.Tensor:
-        weighted_BL = torch.bmm(chosen_BLF, v_BF.unsqueeze(2)).squeeze(2) * extra_BL
-        return v_BF @ gram_FF + torch.bmm(weighted_BL.unsqueeze(1), chosen_BLF).squeeze(1) + ridge * v_BF
-
-    residual = target_BF - system(x_BF)
+    # right side minus system at the start, in one pass over the gathered factors
+    open_BL = 1.0 + extra_BL * (1.0 - _along_factors(chosen_BLF, x_BF))
+    residual = _over_items(open_BL, chosen_BLF) - x_BF @ gram_FF - ridge * x_BF
     direction = residual.clone()
     energy = (residual**2).sum(1, keepdim=True)
-    for _ in range(config.cg_steps):
-        image = system(direction)
+    for _ in range(steps):
+        weighted_BL = _along_factors(chosen_BLF, direction) * extra_BL
+        image = direction @ gram_FF + _over_items(weighted_BL, chosen_BLF) + ridge * direction
         step = energy / (direction * image).sum(1, keepdim=True).clamp_min(1e-20)
         x_BF = x_BF + step * direction
         residual = residual - step * image
@@ -196,3 +192,13 @@ def _conjugate_gradient(
         direction = residual + renewed / energy.clamp_min(1e-20) * direction
         energy = renewed
     return x_BF
+
+
+def _along_factors(chosen_BLF: torch.Tensor, x_BF: torch.Tensor) -> torch.Tensor:
+    """Each row's prediction for each of its items: [B, L]."""
+    return torch.bmm(chosen_BLF, x_BF.unsqueeze(2)).squeeze(2)
+
+
+def _over_items(weights_BL: torch.Tensor, chosen_BLF: torch.Tensor) -> torch.Tensor:
+    """Weighted sum of each row's items: [B, F]."""
+    return torch.bmm(weights_BL.unsqueeze(1), chosen_BLF).squeeze(1)

@@ -40,7 +40,9 @@ class ItemKnnModel(Model[ItemKnnConfig]):
         together = sparse.csr_matrix(sparse.vstack(rows))
         options.report(Progress("similarity", 0.1, message=f"{together.shape[0]} shoppers and baskets"))
         documents = weigh(sparse.csr_matrix(together.T), config.weighting)
-        similarity = nearest(documents, documents, config.neighbours, config.shrink, skip_self=True)
+        similarity = nearest(
+            documents, documents, config.neighbours, config.shrink, skip_self=True, check=options.check
+        )
         profile = user_item(dataset, config.profile_half_life_days, aggregate="max")
         return cls(config, History.from_dataset(dataset), similarity, profile)
 

@@ -40,14 +40,25 @@ class UserKnnModel(Model[UserKnnConfig]):
     @classmethod
     def fit(cls, dataset: Dataset, config: UserKnnConfig, options: TrainOptions) -> Self:
         counts = user_item(dataset, config.similarity_half_life_days, aggregate="max")
-        vectors = weigh(counts, config.weighting)
+        telling = np.bincount(counts.indices, minlength=counts.shape[1]) <= config.likeness_ceiling
+        vectors = sparse.csr_matrix(
+            weigh(counts, config.weighting) @ sparse.diags(telling.astype(np.float32))
+        )
+        vectors.eliminate_zeros()
         options.report(Progress("similarity", 0.1, message=f"{counts.shape[0]} shoppers"))
-        neighbours = nearest(vectors, vectors, config.neighbours, config.shrink, skip_self=True)
+        neighbours = nearest(
+            vectors, vectors, config.neighbours, config.shrink, skip_self=True, check=options.check
+        )
         plain = config.weighting == "cosine"
         idf = np.ones(counts.shape[1]) if plain else term_weights(counts, counts.shape[0])
         interest = user_item(dataset, config.interest_half_life_days, aggregate="max")
         return cls(
-            config, History.from_dataset(dataset), neighbours, vectors, interest, idf.astype(np.float32)
+            config,
+            History.from_dataset(dataset),
+            neighbours,
+            vectors,
+            interest,
+            (idf * telling).astype(np.float32),
         )
 
     def score_users(self, rows_B: Ints) -> Floats:
