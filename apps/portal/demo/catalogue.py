@@ -182,6 +182,9 @@ def _traits(
     )[group]
     discount = _discounts(leaf, brand, days, rng)
     asked = charm(price[:, None] * (1 - discount), rng.random(len(looks))[:, None])
+    # Rounding may eat a small reduction; what is left of it is what counts and is advertised.
+    asked = np.where((discount > 0) & (asked < 0.95 * price[:, None]), asked, price[:, None])
+    discount = (1 - asked / price[:, None]).astype(np.float32)
     return Traits(
         leaf=leaf,
         style=np.array([style_index[look.style] for look in looks]),
@@ -195,7 +198,7 @@ def _traits(
         born=np.minimum(born, days - 0.5).astype(np.float32),
         full_price=price.astype(np.float32),
         discount=discount,
-        price=np.where(discount > 0, asked, price[:, None]).astype(np.float32),
+        price=asked.astype(np.float32),
     )
 
 

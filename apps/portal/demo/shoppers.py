@@ -90,7 +90,7 @@ def population_build(
     )
     weights = _weights(words, lives, income, rng)
     promo = np.clip(rng.gamma(3.0, 0.33, count) * (1.5 - 0.4 * income), 0.05, 3.0)
-    ready = rng.normal(-2.35, 0.7, count)
+    ready = rng.normal(-2.45, 0.7, count)
     # Bargain hunters are persuaded, the keen would have bought anyway, some with high income are put off.
     coupon = 0.95 * np.tanh(promo - 0.5) - 0.15 * (income > 1.7) - 0.25 * np.maximum(ready + 1.2, 0)
     joined = np.where(rng.random(count) < 0.72, 0.0, rng.uniform(0, days * 0.95, count))
@@ -110,7 +110,7 @@ def population_build(
     return Population(
         shoppers=_frame(words, lives, income, joined, chinese, start, rng),
         tastes=tastes,
-        activity=(rng.gamma(1.5, 1 / 1.5, count) * 0.17 + 0.01).astype(np.float32),
+        activity=(rng.gamma(1.5, 1 / 1.5, count) * 0.155 + 0.01).astype(np.float32),
         joined=joined.astype(np.float32),
         app=np.clip(rng.beta(0.8, 1.0, count), 0, 1).astype(np.float32),
         chinese=chinese,

