@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
 # Text on these passes AA: 600 on white, 500 on the dark background (Unfold uses just those two for text).
 PRIMARY = {
     "50": "oklch(96.2% .018 272.3)",
@@ -38,6 +41,7 @@ UNFOLD: dict[str, Any] = {
             "important-dark": "var(--color-base-100)",
         },
     },
+    "ACCOUNT": {"navigation": [{"title": _("Profile"), "link": reverse_lazy("portal:profile")}]},
     "LOGIN": {"image": "apps.portal.navigation.login_image"},
     "GLOBAL_CALLBACK": "apps.portal.navigation.shell_context",
     "SIDEBAR": {

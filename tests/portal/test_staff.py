@@ -99,3 +99,26 @@ def test_a_wrong_old_password_changes_nothing(ana: User) -> None:
     assert logged_in(ana).post("/profile/password/", facts).status_code == 200
     ana.refresh_from_db()
     assert ana.check_password("a-long-test-password")
+
+
+def test_the_profiles_language_follows_to_another_browser(ana: User) -> None:
+    ana.language = "zh-hans"
+    ana.save()
+    page = logged_in(ana).get("/profile/", headers={"Accept-Language": "en"})
+    assert page.headers["Content-Language"] == "zh-hans"
+    assert '<html lang="zh-hans"' in page.content.decode()
+
+
+def test_ten_wrong_passwords_lock_the_name_with_clear_words(ana: User) -> None:
+    client = Client()
+    for _ in range(10):
+        answer = client.post("/admin/login/", {"username": "ana", "password": "wrong"})
+    assert answer.status_code == 429
+    assert b"Too many wrong passwords" in answer.content
+    right = client.post("/admin/login/", {"username": "ana", "password": "a-long-test-password"})
+    assert right.status_code == 429
+    other = Client(REMOTE_ADDR="10.0.0.9")
+    assert (
+        other.post("/admin/login/", {"username": "ana", "password": "a-long-test-password"}).status_code
+        == 302
+    )
