@@ -1,6 +1,4 @@
-"""The trace of a slate, and why a product is not in it. Codes and figures only; `merchandising.wording` has
-the words.
-"""
+"""The trace of a slate, and why a product is not in it. Codes and figures only; the portal has the words."""
 
 from collections.abc import Sequence
 from dataclasses import replace

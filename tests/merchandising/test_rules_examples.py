@@ -20,13 +20,6 @@ from apps.merchandising.rules import (
     rules_parse,
 )
 from apps.merchandising.rules.facts import tags_of
-from apps.merchandising.wording import (
-    describe,
-    effect_describe,
-    gate_describe,
-    hint_describe,
-    schedule_describe,
-)
 from tests.merchandising.strategies import NOW
 
 A = {"type": "product", "skus": ["A"]}
@@ -210,11 +203,6 @@ def test_the_trace_names_gate_and_rule_state() -> None:
     }
     states = [entry["state"] for entry in slate.trace["rules"]]
     assert states == ["fired", "fired", "out_of_stock", "beyond_page", "idle", "disabled"]
-    for drop in slate.trace["dropped"]:
-        assert gate_describe(drop) != drop["code"], "every gate has words"
-    for item in serve(facts, pin("G", 1), explain=True).items:
-        for effect in item.effects:
-            assert effect_describe(effect.dump())
 
 
 @pytest.mark.parametrize(
@@ -276,12 +264,13 @@ def test_ids_are_unique_and_lists_are_lists() -> None:
     hide = {"id": "x", "kind": "hide", "target": A}
     with pytest.raises(InvalidInput, match=r"rules\[1\]\.id"):
         rules_parse([hide, hide])
-    for wrong in ({"rules": []}, "[]", None, [hide] * 1001):
+    wrongs: list[Any] = [{"rules": []}, "[]", None, [hide] * 1001]
+    for wrong in wrongs:
         with pytest.raises(InvalidInput):
             rules_parse(wrong)
 
 
-def test_every_kind_survives_a_round_trip_and_has_words() -> None:
+def test_every_kind_survives_a_round_trip() -> None:
     data: list[dict[str, Any]] = [
         {"kind": "pin", "position": 3, "target": product("A", "B", "C", "D")},
         {"kind": "boost", "strength": 0.5, "target": {"type": "category", "path": "Home"}},
@@ -296,20 +285,13 @@ def test_every_kind_survives_a_round_trip_and_has_words() -> None:
     ]
     rules = rules_parse([{"id": f"r{n}", **rule} for n, rule in enumerate(data)])
     assert rules_parse(rules_dump(rules)) == rules
-    words = [describe(rule) for rule in rules]
-    assert words[0] == "Pin A, B, C and 1 more to position 3"
-    assert words[1] == "Boost products in Home by 50 %"
-    assert words[6] == "Show only products with price at most 20"
-    assert words[7] == "At most 2 products per category of level 1"
-    assert len(set(words)) == len(words)
-    assert [bool(schedule_describe(rule)) for rule in rules].count(True) == 1
 
 
 def test_checks_find_what_contradicts_and_what_never_fires() -> None:
     def codes(*rules: dict[str, Any], **changes: dict[str, Any]) -> list[str]:
         data = [{"id": f"r{number}", **rule} for number, rule in enumerate(rules)]
         hints = rules_check(rules_parse(data), shop(**changes), NOW)
-        assert all(hint_describe(hint.dump()) for hint in hints)
+        assert all(set(hint.dump()) == {"code", "level", "rules", "params"} for hint in hints)
         return [hint.code for hint in hints]
 
     hide = {"kind": "hide", "target": A}
