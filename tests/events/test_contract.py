@@ -18,18 +18,18 @@ from apps.accounts.services import api_client_create
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 # The WSGI application closes its connection after each request, and with it a transaction around the test.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.usefixtures("committed_db")
 
 
 @pytest.fixture
-def operation() -> Any:
+def operation(committed_db: None) -> Any:
     """The endpoint as described, served in process."""
     schema = schemathesis.openapi.from_wsgi("/api/schema/?format=json", get_wsgi_application())
     return schema["/api/v1/events"]["POST"]
 
 
 @pytest.fixture
-def key() -> str:
+def key(committed_db: None) -> str:
     """A key that may report events."""
     return api_client_create(name="fuzz", scopes=["events"], requests_per_minute=10_000_000)[1]
 

@@ -220,8 +220,7 @@ def test_sessions_end_after_thirty_silent_minutes() -> None:
     assert sessions_number(who=who[:0], at=at[:0]).tolist() == []
 
 
-@pytest.mark.django_db(transaction=True)
-def test_the_same_events_from_many_sides_at_once_are_stored_once() -> None:
+def test_the_same_events_from_many_sides_at_once_are_stored_once(committed_db: None) -> None:
     events_record(event(client_event_id="first"))
     rows = [
         event(
