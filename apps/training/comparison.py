@@ -15,7 +15,7 @@ from apps.datasets.models import Snapshot
 from apps.ml.base import Progress, TrainOptions
 from apps.ml.comparison import HYBRID, Comparison, compare
 from apps.ml.dataset import Dataset
-from apps.ml.evaluate import VARIANTS
+from apps.ml.evaluate import VARIANTS, evaluate_lists
 from apps.ml.registry import FAMILIES
 from apps.ml.topn import SERVED_LIST_LENGTH
 from apps.training import evaluations, hybrid
@@ -68,15 +68,13 @@ def comparison_run(
 
 def _judgement(found: Comparison, name: str) -> Judgement:
     everyone = found.truth["all"].users
-    return {
-        variant: Judged(
-            top=found.lists[name][variant].take(np.searchsorted(everyone, found.truth[variant].users)),
-            truth=found.truth[variant],
-            evaluation=found.models[name].evaluations[variant],
-            catalogue_size=found.catalogue_size,
-        )
-        for variant in VARIANTS
-    }
+    judgement: Judgement = {}
+    for variant in VARIANTS:
+        truth = evaluations.test_shoppers(found.truth[variant])
+        top = found.lists[name][variant].take(np.searchsorted(everyone, truth.users))
+        evaluation = evaluate_lists(top, truth, found.catalogue_size)
+        judgement[variant] = Judged(top, truth, evaluation, found.catalogue_size)
+    return judgement
 
 
 def comparison_keep(*, found: Comparison, snapshot: Snapshot) -> hybrid.Hybrid:

@@ -17,6 +17,8 @@ from apps.training import gate
 from apps.training.evaluations import Judgement, judged_read
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 
+KEPT_VERSIONS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -66,6 +68,24 @@ def version_register(*, run: TrainingRun, trained: Trained) -> ModelVersion:
 def version_live(recipe: Recipe) -> ModelVersion | None:
     """The recipe's live version."""
     return ModelVersion.objects.filter(recipe=recipe, status=VersionStatus.LIVE).first()
+
+
+def versions_prune(*, recipe: Recipe) -> list[int]:
+    """Delete the folders of old versions; their rows and figures stay. Returns their numbers.
+
+    Kept are the live version and the newest KEPT_VERSIONS others by promotion or, never promoted, by number.
+    """
+    others = ModelVersion.objects.filter(recipe=recipe).exclude(status=VersionStatus.LIVE)
+    ordered = others.order_by(F("promoted_at").desc(nulls_last=True), "-number")
+    promoted = [version for version in ordered if version.promoted_at is not None]
+    never = [version for version in ordered if version.promoted_at is None]
+    gone = []
+    for version in [*promoted[KEPT_VERSIONS:], *never[KEPT_VERSIONS:]]:
+        folder = Path(version.artifact_path)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+            gone.append(version.number)
+    return gone
 
 
 def gate_now(version: ModelVersion) -> list[str]:
@@ -133,16 +153,18 @@ def version_rollback(*, recipe: Recipe, by: User | None = None, reason: str = ""
     target = rollback_target(recipe)
     if target is None:
         raise Conflict(f"{recipe.name} has no earlier version to return to; train it again instead.")
-    if not Path(target.artifact_path).is_dir():
-        raise InvalidInput(
-            field="version", value=target, remedy=f"Its folder {target.artifact_path} is gone; train again."
-        )
     return _go_live(version=target, recipe=recipe, by=by, reason=reason.strip(), verb="version.rollback")
 
 
 def _go_live(
     *, version: ModelVersion, recipe: Recipe, by: User | None, reason: str, verb: str
 ) -> ModelVersion:
+    if not Path(version.artifact_path).is_dir():
+        raise InvalidInput(
+            field="version",
+            value=version,
+            remedy=f"Its folder {version.artifact_path} is gone; train again.",
+        )
     live = version_live(recipe)
     if live is not None:
         ModelVersion.objects.filter(pk=live.pk).update(status=VersionStatus.RETIRED)

@@ -221,6 +221,7 @@ class _Execution:
             version.refresh_from_db()
             TrainingRun.objects.filter(pk=run.pk).update(history=self.history, seconds=self.seconds)
             self.job.log(_summary(version))
+            transaction.on_commit(lambda: registry.versions_prune(recipe=run.recipe))
             self.job.finish({"version": version.pk, "number": version.number, "status": version.status})
 
     # -- progress

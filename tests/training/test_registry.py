@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,14 +11,14 @@ import pytest
 
 from apps.accounts.models import AuditEntry, User
 from apps.core import clock
-from apps.core.errors import Conflict
+from apps.core.errors import Conflict, InvalidInput
 from apps.ml.evaluate import VARIANTS, Evaluation, Truth
 from apps.ml.topn import TopN
-from apps.training import gate
+from apps.training import evaluations, gate
 from apps.training.evaluations import Judged, Judgement, judged_write
 from apps.training.models import ModelVersion, Recipe, VersionStatus
 from apps.training.recipes import recipe_update, recipes_ensure, recipes_take_due
-from apps.training.registry import version_live, version_promote, version_rollback
+from apps.training.registry import version_live, version_promote, version_rollback, versions_prune
 
 USERS = 200
 NOISE = np.random.default_rng(3).normal(0, 0.02, USERS)
@@ -178,3 +179,36 @@ def test_ensure_keeps_what_staff_have_set(recipe: Recipe) -> None:
     recipe.refresh_from_db()
     assert (recipe.name, recipe.schedule, Recipe.objects.count()) == ("Our taste model", "weekly", 8)
     assert sorted(Recipe.objects.values_list("color", flat=True)) == list(range(8))
+
+
+def test_old_folders_go_and_what_can_be_returned_to_stays(recipe: Recipe, tmp_path: Path) -> None:
+    start = clock.now()
+    for number in range(1, 7):
+        made = version(recipe, tmp_path, number, 0.1 * number + 0.1)
+        with clock.pinned(start + timedelta(hours=number)):
+            version_promote(version=made)
+    for number in range(7, 12):
+        version(recipe, tmp_path, number, 0.05)  # never promoted
+    assert sorted(versions_prune(recipe=recipe)) == [1, 2, 7, 8]
+    assert versions_prune(recipe=recipe) == []
+    assert version_rollback(recipe=recipe).number == 5
+    ModelVersion.objects.filter(recipe=recipe, number__in=[3, 4]).delete()
+    with pytest.raises(InvalidInput, match="train again"):
+        version_rollback(recipe=recipe)
+
+
+def test_promoting_a_version_whose_folder_is_gone_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    made = version(recipe, tmp_path, 1, 0.5)
+    shutil.rmtree(made.artifact_path)
+    with pytest.raises(InvalidInput, match="train again"):
+        version_promote(version=made, reason="I want it.")
+
+
+def test_large_shops_are_judged_on_the_same_sample_of_shoppers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluations, "MAX_SHOPPERS", 50)
+    truth = judgement(0.1, 0.1)["new"].truth
+    first, again = evaluations.test_shoppers(truth), evaluations.test_shoppers(truth)
+    assert len(first) == 50
+    assert (first.users == again.users).all()
+    assert (np.diff(first.users) > 0).all()
+    assert (first.items == first.users).all()
