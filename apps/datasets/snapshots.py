@@ -220,7 +220,7 @@ def _weights(kind_id: Any, kinds: dict[int, KindFacts], value: Any) -> Any:
 
 
 def _kinds_manifest(interactions: pa.Table) -> dict[str, int]:
-    counts = pc.value_counts(interactions["kind"].combine_chunks())
+    counts = interactions["kind"].combine_chunks().value_counts()
     return {str(row["values"]): int(row["counts"]) for row in sorted(counts.to_pylist(), key=str)}
 
 
@@ -234,9 +234,8 @@ def tables_hash(tables: dict[str, pa.Table]) -> str:
             column = table[field.name]
             if pa.types.is_string(field.type):
                 for chunk in column.chunks:
-                    digest.update(
-                        pc.binary_length(chunk).to_numpy(zero_copy_only=False).astype("<i4").tobytes()
-                    )
+                    lengths = pc.call_function("binary_length", [chunk])
+                    digest.update(lengths.to_numpy(zero_copy_only=False).astype("<i4").tobytes())
                 for chunk in column.chunks:
                     digest.update(_string_bytes(chunk))
             else:

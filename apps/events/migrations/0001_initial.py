@@ -5,7 +5,6 @@ import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.db import migrations, models
 
-
 # Partitioned by month: a monthly partition is made ahead by events.partitions, and there is no default
 # partition, so that a row for a month nobody prepared fails loudly instead of hiding in a heap. A primary
 # key on a partitioned table must hold the partition column; Django's state keeps `id` alone as the key.
