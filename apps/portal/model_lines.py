@@ -131,7 +131,8 @@ class VersionColumn:
     version: ModelVersion
     cells: list[Cell]
     comparable: bool
-    checks: list[dict[str, Any]]
+    popular: dict[str, Any] | None
+    live: dict[str, Any] | None
 
 
 def version_columns(versions: Sequence[ModelVersion], protocol: str) -> list[VersionColumn]:
@@ -143,10 +144,17 @@ def version_columns(versions: Sequence[ModelVersion], protocol: str) -> list[Ver
             version=one,
             cells=[_marked(versions, one, base, protocol, measure) for measure, _ in MEASURES],
             comparable=base is None or one.snapshot_hash == base.snapshot_hash,
-            checks=[check for check in one.gate.get("checks", []) if check["protocol"] == protocol],
+            popular=_check(one, protocol, "popular"),
+            live=_check(one, protocol, "live"),
         )
         for one in versions
     ]
+
+
+def _check(version: ModelVersion, protocol: str, against: str) -> dict[str, Any] | None:
+    """The gate's paired difference of this protocol against popularity or what was live; None without one."""
+    found = (one for one in version.gate.get("checks", []) if one["protocol"] == protocol)
+    return next((one for one in found if one["against"] == against), None)
 
 
 def _marked(
