@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from apps.ml.base import Exclude, Model, Progress, TrainOptions
@@ -35,7 +36,7 @@ from apps.ml.evaluate import (
 from apps.ml.registry import FAMILIES
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH, TopN
 from apps.ml.train import train
-from apps.ml.tune import weights_choose
+from apps.ml.tune import Window, weights_choose
 
 EXCLUDE: dict[Variant, Exclude] = {"new": "bought", "all": "none"}
 HYBRID = "hybrid"
@@ -115,12 +116,15 @@ def compare(
     *,
     test_days: float = 30,
     validation_days: float = 30,
+    validation_windows: int = 1,
     configs: Mapping[str, Config | dict[str, Any]] | None = None,
     families: Sequence[str] | None = None,
     options: TrainOptions | None = None,
 ) -> Comparison:
     """Fits, lists, tunes and judges every family (default: all, with their full presets).
 
+    validation_windows: on how many windows before the test window weights are chosen, each with a fit of its
+    own. One keeps to the protocol of the data; several cost a fit each and bring weights that last longer.
     configs: settings or {"preset": name} by family. Raises InvalidValue when a window has nothing to learn
     from or nobody to judge by, Cancelled when `options.should_stop` said so.
     """
@@ -128,12 +132,20 @@ def compare(
     chosen = dict(configs or {})
     names = list(families or FAMILIES)
     test = split_last_days(dataset, test_days)
-    validation = split_at(dataset, test.cut - validation_days * DAY, until=test.cut)
-    if not len(validation.train):
-        raise InvalidValue("validation_days", validation_days, "Nothing is left to train on; use fewer days.")
+    cuts = [test.cut - step * validation_days * DAY for step in range(validation_windows + 1)]
+    splits = [split_at(dataset, cut, until) for until, cut in pairwise(cuts)]
+    if not splits or not len(splits[-1].train):
+        raise InvalidValue(
+            "validation_days",
+            validation_days,
+            "Nothing is left to train on; use fewer days, at least one window.",
+        )
     seconds: dict[str, float] = {}
     started = time.perf_counter()
-    held, held_truth, _ = _lists(validation, names, chosen, _part(options, "validation", 0.0, 0.4))
+    held = []
+    for place, split in enumerate(splits):
+        low, high = (0.4 * step / len(splits) for step in (place, place + 1))
+        held.append(_lists(split, names, chosen, _part(options, "validation", low, high))[:2])
     seconds["validate"] = time.perf_counter() - started
     started = time.perf_counter()
     shown, truth, took = _lists(test, names, chosen, _part(options, "test", 0.4, 0.8))
@@ -143,9 +155,19 @@ def compare(
     weights: dict[Variant, dict[str, float]] = {}
     for place, variant in enumerate(VARIANTS):
         tuning.report(Progress(variant, place / len(VARIANTS)))
-        lists = {name: _rows(held[name][variant], held_truth["all"], held_truth[variant]) for name in names}
+        windows = [
+            Window(
+                {name: _rows(lists[name][variant], found["all"], found[variant]) for name in names},
+                found[variant],
+            )
+            for lists, found in held
+        ]
         weights[variant] = weights_choose(
-            lists, held_truth[variant], seed=options.seed, should_stop=options.should_stop
+            windows[0].lists,
+            windows[0].truth,
+            more=windows[1:],
+            seed=options.seed,
+            should_stop=options.should_stop,
         )
         options.check()
     seconds["tune"] = time.perf_counter() - started

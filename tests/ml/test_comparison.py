@@ -89,6 +89,15 @@ def test_progress_rises_from_start_to_end() -> None:
     assert {"validation", "test", "weights"} <= {progress.stage for progress in SEEN}
 
 
+def test_weights_may_be_chosen_on_several_windows() -> None:
+    few = ["popular", "item_knn"]
+    done = compare(planted(), test_days=25, validation_days=20, validation_windows=3, families=few)
+    assert done.hybrid.weights["new"]["item_knn"] > 0.5
+    assert done.truth["all"].users.tolist() == compared().truth["all"].users.tolist()
+    with pytest.raises(InvalidValue, match="at least one window"):
+        compare(planted(), validation_windows=0, families=few)
+
+
 def test_it_stops_when_asked_and_refuses_windows_without_data() -> None:
     with pytest.raises(Cancelled):
         compare(planted(), families=["popular"], options=TrainOptions(should_stop=lambda: True))
