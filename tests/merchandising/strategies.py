@@ -12,12 +12,13 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CATEGORIES = ["Home > Kitchen > Mugs", "Home > Kitchen > Pans", "Home > Bath", "Toys", ""]
 BRANDS = ["Acme", "Orbit", "Lumen", ""]
 TAGS = ["promotion", "gift"]
+KINDS = ("pin", "pin", "boost", "bury", "hide", "filter", "limit", "limit")
 
 
 @st.composite
 def products(draw: st.DrawFn, size: int = 10) -> list[ProductFacts]:
     """A small catalogue in which variants, gaps and sold-out products are common."""
-    count = draw(st.integers(1, size))
+    count = draw(st.sampled_from([1, 3, size, size]))
     epoch = NOW.timestamp()
     return [
         ProductFacts(
@@ -30,9 +31,9 @@ def products(draw: st.DrawFn, size: int = 10) -> list[ProductFacts]:
             attributes=draw(st.sampled_from([{}, {"colour": "red"}, {"colour": ["red", "blue"]}])),
             tags=frozenset(draw(st.sets(st.sampled_from(TAGS), max_size=1))),
             group_key=draw(st.sampled_from(["", "", "", "g1", "g2"])),
-            available_from=draw(st.sampled_from([None, None, None, epoch + 60])),
-            available_until=draw(st.sampled_from([None, None, None, epoch])),
-            listed=draw(st.sampled_from([True, True, True, False])),
+            available_from=draw(st.sampled_from([None] * 9 + [epoch + 60])),
+            available_until=draw(st.sampled_from([None] * 9 + [epoch])),
+            listed=draw(st.sampled_from([True] * 9 + [False])),
         )
         for number in range(count)
     ]
@@ -68,11 +69,11 @@ def conditions() -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def rule_sets(draw: st.DrawFn, size: int = 6) -> tuple[Rule, ...]:
-    """Some rules of any kind, some of them disabled or outside their schedule."""
+def rule_sets(draw: st.DrawFn, size: int = 6, kinds: tuple[str, ...] = KINDS) -> tuple[Rule, ...]:
+    """Some rules of these kinds, some of them disabled or outside their schedule."""
     data = []
     for number in range(draw(st.integers(0, size))):
-        kind = draw(st.sampled_from(["pin", "pin", "boost", "bury", "hide", "filter", "limit", "limit"]))
+        kind = draw(st.sampled_from(kinds))
         rule: dict[str, Any] = {"id": f"r{number}", "kind": kind}
         match kind:
             case "pin":
@@ -101,13 +102,13 @@ def rule_sets(draw: st.DrawFn, size: int = 6) -> tuple[Rule, ...]:
 
 @st.composite
 def situations(
-    draw: st.DrawFn,
+    draw: st.DrawFn, kinds: tuple[str, ...] = KINDS
 ) -> tuple[list[Candidate], FactsTable, tuple[Rule, ...], RuleContext]:
-    """Everything one call of the engine takes."""
+    """Everything one call of the engine takes, with rules of these kinds."""
     facts = draw(products())
     ids = st.integers(0, len(facts))  # one id more than there are products: unknown to the catalogue
     scores = st.sampled_from([-2.0, -0.5, 0.0, 0.5, 1.0, 3.0])
     candidates = draw(st.lists(st.builds(Candidate, ids, scores, st.sampled_from([0, 0, 1])), max_size=20))
     excluded = draw(st.dictionaries(ids, st.sampled_from(["bought", "disliked"]), max_size=2))
     context = RuleContext(now=NOW, n=draw(st.integers(1, 8)), excluded=excluded, explain=draw(st.booleans()))
-    return candidates, FactsTable.of(facts), draw(rule_sets()), context
+    return candidates, FactsTable.of(facts), draw(rule_sets(kinds=kinds)), context

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from apps.merchandising.rules import (
     Boost,
@@ -99,18 +101,18 @@ def test_never_shorter_than_possible(situation: Situation) -> None:
 
 
 @EXAMPLES
-@given(situations())
-def test_a_lone_pin_that_may_be_shown_stands_at_its_position(situation: Situation) -> None:
-    _, facts, rules, context = situation
-    pins = [rule for rule in active(rules) if isinstance(rule, Pin)]
-    slate = rules_apply(*situation)
-    if len(pins) != 1 or pins[0].position > context.n or not isinstance(pins[0].target, ProductTarget):
-        return
-    choices = [facts.by_sku[sku] for sku in pins[0].target.skus if sku in facts.by_sku]
-    possible = [row.product_id for row in choices if may_be_shown(row, rules, context)]
-    if possible:
-        place = min(pins[0].position, len(slate.items))
-        assert shown(slate)[place - 1] == possible[0]
+@given(situations(("boost", "bury", "limit")), st.sampled_from([1, 1, 2, 3, 8]), st.integers(0, 9))
+def test_a_pin_that_may_be_shown_stands_at_its_position(
+    situation: Situation, position: int, product: int
+) -> None:
+    candidates, facts, rules, context = situation
+    pin = Pin(id="pin", position=position, target=ProductTarget((f"S{product}",)))
+    slate = rules_apply(candidates, facts, (*rules, pin), context)
+    pinned = [item for item in slate.items if any(effect.kind == "pin" for effect in item.effects)]
+    may = may_be_shown(facts.by_id.get(product), rules, context) and position <= context.n
+    assert [item.product_id for item in pinned] == ([product] if may else [])
+    if may:
+        assert pinned[0].position == min(position, len(slate.items))
 
 
 @EXAMPLES
@@ -158,22 +160,30 @@ def test_without_rules_the_order_is_that_of_the_scores(situation: Situation) -> 
 
 
 @EXAMPLES
-@given(situations())
-def test_boosts_never_lower_and_buries_never_lift_their_own_products(situation: Situation) -> None:
+@given(situations(("hide", "filter", "boost", "bury")), st.integers(0, 9), st.sampled_from([0.1, 0.5, 1.0]))
+def test_a_boost_never_lowers_and_a_bury_never_lifts_and_both_do_what_they_say(
+    situation: Situation, product: int, strength: float
+) -> None:
     candidates, facts, rules, context = situation
-    moves = [rule for rule in active(rules) if isinstance(rule, Boost | Bury)]
-    others = [rule for rule in rules if not isinstance(rule, Boost | Bury | Limit | Pin)]
+    candidates = [Candidate(c.product_id, c.score) for c in candidates]
     context = replace(context, n=30)
-    for rule in moves:
-        if not isinstance(rule.target, ProductTarget) or len(rule.target.skus) != 1:
-            continue
-        before = shown(rules_apply(candidates, facts, tuple(others), context))
-        after = shown(rules_apply(candidates, facts, (*others, rule), context))
-        target = facts.by_sku.get(rule.target.skus[0])
-        if target is None or target.product_id not in before or target.product_id not in after:
-            continue
-        moved = before.index(target.product_id) - after.index(target.product_id)
-        assert moved >= 0 if isinstance(rule, Boost) else moved <= 0
+    before = shown(rules_apply(candidates, facts, rules, context))
+    if product not in before:
+        return
+    target = ProductTarget((f"S{product}",))
+    boosted = rules_apply(
+        candidates, facts, (*rules, Boost(id="x", strength=strength, target=target)), context
+    )
+    buried = rules_apply(candidates, facts, (*rules, Bury(id="x", strength=strength, target=target)), context)
+    assert shown(boosted).index(product) <= before.index(product) <= shown(buried).index(product)
+    spread = max(c.score for c in candidates) - min(c.score for c in candidates)
+    lift = strength * (spread or 1.0)
+    plain = next(i for i in rules_apply(candidates, facts, rules, context).items if i.product_id == product)
+    for slate, sign in ((boosted, 1), (buried, -1)):
+        moved = next(item for item in slate.items if item.product_id == product)
+        assert moved.adjusted == pytest.approx((plain.adjusted or 0.0) + sign * lift)
+        scores = [item.adjusted or 0.0 for item in slate.items]
+        assert scores == sorted(scores, reverse=True), "without pins and limits the page is in order"
 
 
 @EXAMPLES
