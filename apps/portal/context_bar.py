@@ -78,6 +78,11 @@ class PageContext:
             return self.skus[:1]
         return self.skus if self.needs == PlacementKind.CART else ()
 
+    @property
+    def seeds_missing(self) -> bool:
+        """Whether the placement is made for products and none is named."""
+        return self.needs in (PlacementKind.ITEM, PlacementKind.CART) and not self.seeds
+
     def query(self, **changes: str) -> str:
         """The context as a query string ("" or "?…"), with `changes` laid over it; "" removes a key."""
         values = {

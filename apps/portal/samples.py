@@ -17,7 +17,7 @@ CART_SIZE = 2
 def with_sample(bar: PageContext) -> str:
     """The query with what the placement needs, picked at random; "" when nothing is missing."""
     missing = {}
-    if bar.needs in (PlacementKind.ITEM, PlacementKind.CART) and not bar.seeds:
+    if bar.seeds_missing:
         count = CART_SIZE if bar.needs == PlacementKind.CART else 1
         missing["items"] = ",".join(products_sample(count, at_random=True))
     elif bar.needs == PlacementKind.SHOPPER and not bar.shopper:

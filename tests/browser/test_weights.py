@@ -20,7 +20,7 @@ def test_a_slider_moves_the_slate_and_publishing_moves_the_shop(
     served, shown = rest(), skus_shown(page)
     expect(page.locator("#publish-button")).to_be_disabled()
     # By keyboard: End takes the slider to 1; the number beside it and the slate follow.
-    slider = page.get_by_role("slider", name="Bestsellers")
+    slider = page.get_by_role("slider", name="Popularity")
     slider.focus()
     page.keyboard.press("End")
     expect(page.locator("#w-popular")).to_have_value("1.00")
@@ -32,7 +32,7 @@ def test_a_slider_moves_the_slate_and_publishing_moves_the_shop(
     # What changes is said before anything does.
     page.locator("#publish-button").click()
     dialog = page.locator("#modal")
-    expect(dialog).to_contain_text("Bestsellers: weight from 0.10 to 1.00")
+    expect(dialog).to_contain_text("Popularity: weight from 0.10 to 1.00")
     expect(dialog).to_contain_text("6 of 6 sampled slates change.")
     assert grave_findings(page) == []
     dialog.get_by_label("Note for your colleagues (optional)").fill("More of what sells")
@@ -69,7 +69,7 @@ def test_an_analyst_looks_and_cannot_move_anything(
 ) -> None:
     browser_login(ana)
     page.goto(f"/weights/?{HOME}")
-    expect(page.get_by_role("slider", name="Bestsellers")).to_be_disabled()
+    expect(page.get_by_role("slider", name="Popularity")).to_be_disabled()
     expect(page.get_by_text("that needs the merchandiser role")).to_be_visible()
     expect(page.locator("#publish-button")).to_have_count(0)
     assert grave_findings(page) == []

@@ -78,7 +78,7 @@ def test_publish_dialog_says_what_changes(client_of: ClientOf, maya: User, shop:
     client = client_of(maya)
     client.post("/weights/save/", weights_form(popular=1.0))
     body = client.get(f"/draft/publish/{HOME}").content.decode()
-    assert "Bestsellers: weight from 0.10 to 1.00" in body
+    assert "Popularity: weight from 0.10 to 1.00" in body
     assert "6 of 6 sampled slates change." in body
 
 
@@ -100,7 +100,7 @@ def test_history_tells_changes_and_returns(client_of: ClientOf, maya: User, shop
     client.post("/weights/save/", weights_form(popular=1.0))
     client.post("/draft/publish/now/", {"placement": "home", "revision": revision()})
     body = client.get(f"/history/{HOME}").content.decode()
-    assert "Bestsellers: weight from 0.10 to 1.00" in body
+    assert "Popularity: weight from 0.10 to 1.00" in body
     client.post(f"/history/home/1/return/{HOME}")
     shop.home.refresh_from_db()
     assert shop.home.live_publication is not None

@@ -36,7 +36,8 @@ def looked_at(request: HttpRequest, bar: PageContext) -> PublicationState | None
 def inspect(request: HttpRequest) -> HttpResponse:
     """The page; the first visit picks a shopper so that there is something to see."""
     bar = PageContext.of(request)
-    fresh = with_sample(bar) if not request.GET.get("placement") else ""
+    # Nobody in particular may visit the home page; a product page without a product is no page.
+    fresh = with_sample(bar) if bar.seeds_missing or not request.GET.get("placement") else ""
     if fresh:
         return redirect(reverse("portal:inspect") + fresh)
     draft = looked_at(request, bar) if bar.placement else None

@@ -12,12 +12,12 @@ COLOURS = 8
 NEWNESS_COLOUR = 8  # the one source without a model has the colour of ink
 # The built-in sources; a recipe of the shop's own goes by the name it was given.
 NAMES = {
-    "popular": (_("Bestsellers"), _("What sells most in the whole shop; recent sales count more.")),
-    "trend": (_("Trending"), _("What sells faster now than it did before.")),
-    "personal": (_("Their favourites"), _("What this shopper buys again and again, and lately.")),
+    "popular": (_("Popularity"), _("What sells most in the whole shop; recent sales count more.")),
+    "trend": (_("Recent trend"), _("What sells faster now than it did before.")),
+    "personal": (_("Buy again"), _("What this shopper buys again and again, and lately.")),
     "item_knn": (_("Bought together"), _("What others bought along with this shopper's products.")),
-    "user_knn": (_("Like-minded shoppers"), _("What shoppers with a similar history bought.")),
-    "content": (_("Similar products"), _("Products whose text and category resemble this shopper's.")),
+    "user_knn": (_("Shoppers alike"), _("What shoppers with a similar history bought.")),
+    "content": (_("Similar content"), _("Products whose text and category resemble this shopper's.")),
     "als": (_("Taste match"), _("Hidden tastes learned from everybody's history (iALS).")),
     NEWNESS: (_("Newness"), _("How lately a product came into the shop.")),
     "ease": (_("Product links"), _("Links between products learned from everybody's baskets (EASE).")),
@@ -25,8 +25,8 @@ NAMES = {
 # What fills a slate when the blend has too few products.
 FILL = {
     "rule": _("Placed by a rule"),
-    "trend": _("Trending"),
-    "popular": _("Bestsellers"),
+    "trend": _("Recent trend"),
+    "popular": _("Popularity"),
     "catalogue": _("Newest in the catalogue"),
 }
 
