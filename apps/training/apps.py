@@ -1,6 +1,7 @@
 """Registers the app and its kinds of long work."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from apps.jobs.kinds import kind_register
 
@@ -9,6 +10,7 @@ class TrainingConfig(AppConfig):
     """Configuration of apps.training."""
 
     name = "apps.training"
+    verbose_name = _("Models")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from django.conf import settings
@@ -31,7 +31,7 @@ from apps.ml.evaluate import (
     split_at,
     truth_of,
 )
-from apps.ml.topn import TopN
+from apps.ml.topn import SERVED_LIST_LENGTH, TopN
 from apps.ml.train import train
 
 TEST_DAYS = 30.0
@@ -51,7 +51,11 @@ class Judged:
     catalogue_size: int
 
 
-Judgement = dict[Variant, Judged]
+Protocol = Literal["new", "all", "companions"]
+"""new and all: lists for shoppers, without and with what they bought. companions: lists for one product of a
+basket, judged by what else was in it (queries are baskets, not shoppers)."""
+PROTOCOLS: tuple[Protocol, ...] = ("new", "all", "companions")
+Judgement = dict[Protocol, Judged]
 
 
 def test_days(dataset: Dataset) -> float:
@@ -94,12 +98,27 @@ def judge_model(model: Model[Any], split: Split) -> Judgement:
         top = lists_of(model, truth, variant)
         evaluation = evaluate_lists(top, truth, split.catalogue_size)
         judgement[variant] = Judged(top, truth, evaluation, split.catalogue_size)
+    judgement["companions"] = judge_companions(model, split)
     return judgement
 
 
+def judge_companions(model: Model[Any], split: Split) -> Judged:
+    """Lists for the first product of each test basket of two products or more, against the others in it."""
+    bought = split.test.purchases()
+    usable = (bought.basket >= 0) & np.isin(bought.item_ids, split.train.known_items)
+    baskets, items = bought.basket[usable], bought.item_ids[usable]
+    _, first = np.unique(baskets, return_index=True)
+    asked = dict(zip(baskets[first].tolist(), items[first].tolist(), strict=True))
+    others = items != np.array([asked[basket] for basket in baskets.tolist()], dtype=np.int64)
+    truth = test_shoppers(Truth.from_pairs(baskets[others], items[others]))
+    queries = np.array([asked[basket] for basket in truth.users.tolist()], dtype=np.int64)
+    top = model.similar(queries, SERVED_LIST_LENGTH)
+    return Judged(top, truth, evaluate_lists(top, truth, split.catalogue_size), split.catalogue_size)
+
+
 def judged_write(folder: Path, judgement: Judgement) -> None:
-    """Write new.npz and all.npz: user_ids, ids [n, k], scores, truth_items, truth_indptr, catalogue_size
-    and one float64 [n] per metric.
+    """Write one file a protocol (new.npz …): user_ids, ids [n, k], scores, truth_items, truth_indptr,
+    catalogue_size and one float64 [n] per metric.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for variant, judged in judgement.items():
@@ -122,10 +141,12 @@ def judged_write(folder: Path, judgement: Judgement) -> None:
 def judged_read(folder: Path) -> Judgement | None:
     """The inverse of `judged_write`; None when a file is missing."""
     judgement: Judgement = {}
-    for variant in VARIANTS:
+    for variant in PROTOCOLS:
         path = folder / f"{variant}.npz"
         if not path.is_file():
-            return None
+            if variant in VARIANTS:
+                return None
+            continue
         with np.load(path, allow_pickle=False) as arrays:
             judgement[variant] = Judged(
                 top=TopN(arrays["ids"], arrays["scores"]),

@@ -4,7 +4,8 @@ Against popularity, by the paired difference of NDCG@10 over the same test shopp
 better (the 95 % interval above 0) on at least one of the protocols that count for its family. Families that
 serve as sources rather than as whole models need not: popularity is the measure itself; `trend` and `content`
 are there for what popularity can't know (what rises, products nobody has bought yet); `personal` repeats
-purchases, so only "all" counts for it.
+purchases, so only "all" counts for it. `item_knn` is there for product and cart pages first, so what it lists
+beside a product ("companions") counts as well.
 
 Against the live version of the same recipe, on the same snapshot: on no protocol that counts may it be
 significantly worse (the 95 % interval below 0). On the same shoppers and split equal settings give equal
@@ -15,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from apps.ml.evaluate import Interval, Variant, paired_difference
-from apps.training.evaluations import Judgement
+from apps.ml.evaluate import Interval, paired_difference
+from apps.training.evaluations import Judgement, Protocol
 
 MIN_SHOPPERS = 20
 METRIC = "ndcg10"
@@ -26,7 +27,7 @@ METRIC = "ndcg10"
 class GateRule:
     """protocols: those that count. beats_popularity: whether the family is a whole model."""
 
-    protocols: tuple[Variant, ...] = ("new", "all")
+    protocols: tuple[Protocol, ...] = ("new", "all")
     beats_popularity: bool = True
 
 
@@ -35,6 +36,7 @@ RULES: Mapping[str, GateRule] = {
     "trend": GateRule(beats_popularity=False),
     "content": GateRule(beats_popularity=False),
     "personal": GateRule(protocols=("all",)),
+    "item_knn": GateRule(protocols=("new", "all", "companions")),
 }
 DEFAULT_RULE = GateRule()
 
@@ -44,7 +46,7 @@ class Check:
     """One paired comparison on one protocol."""
 
     against: Literal["popular", "live"]
-    protocol: Variant
+    protocol: Protocol
     difference: Interval
     shoppers: int
 
@@ -99,9 +101,11 @@ def rule_of(family: str) -> GateRule:
 def compare(
     *, family: str, new: Judgement, other: Judgement, against: Literal["popular", "live"]
 ) -> list[Check]:
-    """The paired differences on the protocols that count."""
+    """The paired differences on the protocols that count and that both were judged by."""
     checks = []
     for protocol in rule_of(family).protocols:
+        if protocol not in new or protocol not in other:
+            continue
         mine, theirs = new[protocol].evaluation, other[protocol].evaluation
         difference = paired_difference(mine.per_user[METRIC], theirs.per_user[METRIC])
         checks.append(Check(against, protocol, difference, mine.n_users))

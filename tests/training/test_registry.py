@@ -60,6 +60,14 @@ def test_only_repeats_count_for_personal_and_sources_need_not_beat_popularity() 
         assert gate.gate_judge(family=family, new=judgement(0.1, 0.1), popular=popular, live=None).passed
 
 
+def test_what_is_bought_together_may_earn_its_place_beside_products() -> None:
+    popular, mine = judgement(0.2, 0.3), judgement(0.1, 0.1)
+    assert not gate.gate_judge(family="item_knn", new=mine, popular=popular, live=None).passed
+    popular["companions"], mine["companions"] = judgement(0.1, 0.1)["new"], judgement(0.2, 0.1)["new"]
+    assert gate.gate_judge(family="item_knn", new=mine, popular=popular, live=None).passed
+    assert not gate.gate_judge(family="als", new=mine, popular=popular, live=None).passed
+
+
 def test_live_version_must_not_lose_on_any_protocol() -> None:
     popular, live = judgement(0.1, 0.1), judgement(0.3, 0.3)
     same = gate.gate_judge(family="als", new=judgement(0.3, 0.3), popular=popular, live=live)

@@ -76,6 +76,13 @@ def test_refit_sees_the_days_the_judgement_did_not(recipes: dict[str, Recipe]) -
     assert int(final.history.bought.sum()) > len(judged["all"].truth.items)
 
 
+def test_companions_are_judged_by_what_else_was_in_the_basket(recipes: dict[str, Recipe]) -> None:
+    popular = trained(recipes["popular"]).version.metrics["companions"]
+    together = trained(recipes["item_knn"]).version.metrics["companions"]
+    assert together["users"] == popular["users"] > 20
+    assert together["ndcg10"] > 0.1
+
+
 def test_epochs_and_figures_are_remembered(recipes: dict[str, Recipe]) -> None:
     run = trained(recipes["als"])
     steps = {(entry["step"], entry["epoch"]) for entry in run.history}
