@@ -81,3 +81,13 @@ def test_raw_records_carry_the_shell(client_of: ClientOf, adam: User) -> None:
     body = client_of(adam).get("/admin/").content.decode()
     assert 'id="jobs-drawer"' in body
     assert "portal/portal.css" in body
+
+
+def test_jobs_page_lists_what_ended_too(client_of: ClientOf, ana: User) -> None:
+    for number in range(31):
+        job_create(kind="training", title=f"Train {number}")
+    client = client_of(ana)
+    assert "Train 30" in client.get("/jobs/").content.decode()
+    older = client.get("/jobs/?page=2").content.decode()
+    assert "Train 0" in older
+    assert "Train 30" not in older
