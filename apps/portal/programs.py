@@ -84,6 +84,7 @@ def simulator_program(address: str) -> Program:
     """Return the shoppers, who know the site by its address alone."""
     return Program(
         name="shoppers",
-        arguments=("manage.py", "simulate_traffic", "--url", address),
+        # About twice the demo history's pace: lively, and today still resembles yesterday.
+        arguments=("manage.py", "simulate_traffic", "--url", address, "--rate", "0.06"),
         environment={**ONE_THREAD, "RECOPORTAL_DB_POOL_MAX": "0"},
     )
