@@ -1,17 +1,20 @@
 """Raw records of accounts: admins edit staff; keys, invitations and the audit trail are only read."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from apps.accounts.models import ApiClient, AuditEntry, ShopSettings, StaffInvitation, User
 from apps.accounts.records import ReadOnlyRecordAdmin, RecordAdmin
 
-admin.site.unregister(Group)
+for model in (Group, AccessAttempt, AccessFailureLog, AccessLog):
+    admin.site.unregister(model)
 
 
 @admin.register(User)
@@ -79,3 +82,16 @@ class StaffInvitationAdmin(ReadOnlyRecordAdmin):
     list_select_related = ("invited_by",)
     search_fields = ("email",)
     secret_fields = ("token_hash",)
+
+
+@admin.register(AccessAttempt)
+class AccessAttemptAdmin(ReadOnlyRecordAdmin):
+    """Wrong passwords; deleting a row lets a locked colleague try again at once."""
+
+    list_display = ("username", "ip_address", "failures_since_start", "attempt_time")
+    search_fields = ("username", "ip_address")
+    date_hierarchy = "attempt_time"
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """By permission, which admins have."""
+        return request.user.has_perm("axes.delete_accessattempt")

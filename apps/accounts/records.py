@@ -15,6 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
@@ -37,6 +38,21 @@ def download_csv(model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]
     return response
 
 
+def names_translate(model: type[Model]) -> None:
+    """Let the names that Django makes from class and field names be translated like all other text.
+
+    A verbose_name in every field would only repeat the field's name; migrations never see these.
+    """
+    options = model._meta
+    if isinstance(options.verbose_name, str):
+        if "verbose_name_plural" not in options.original_attrs:
+            options.verbose_name_plural = gettext_lazy(f"{options.verbose_name}s")
+        options.verbose_name = gettext_lazy(options.verbose_name)
+    for field in options.concrete_fields:
+        if isinstance(field.verbose_name, str):
+            field.verbose_name = gettext_lazy(field.verbose_name)
+
+
 class RecordAdmin(ModelAdmin):
     """Raw records, edited by those who have the permission; each change lands in the audit trail."""
 
@@ -44,6 +60,11 @@ class RecordAdmin(ModelAdmin):
     list_per_page = 50
     list_filter_submit = True
     secret_fields: Sequence[str] = ()
+
+    def __init__(self, model: type[Model], admin_site: Any) -> None:
+        super().__init__(model, admin_site)
+        for one in (model, *(inline.model for inline in self.inlines)):
+            names_translate(one)
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         """Secrets, such as a key's hash, are shown to nobody."""

@@ -1,6 +1,7 @@
 """Registers the app with Django."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 from apps.jobs.kinds import kind_register
 
@@ -9,6 +10,7 @@ class CatalogConfig(AppConfig):
     """Configuration of apps.catalog."""
 
     name = "apps.catalog"
+    verbose_name = _("Catalogue")
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -49,8 +49,8 @@ function colored(trace, template) {
 function layoutFor(figure, template) {
   const layout = { ...figure.layout, template, autosize: true };
   if (isChinese() && layout.xaxis && layout.xaxis.type === "date") {
-    layout.xaxis = { ...layout.xaxis, hoverformat: "%Y年%b%e日 %a", tickformatstops: [
-      { dtickrange: [null, "M1"], value: "%b%e日" }, { dtickrange: ["M1", null], value: "%Y年%b" }] };
+    layout.xaxis = { ...layout.xaxis, hoverformat: "%Y年%b%-d日 %a", tickformatstops: [
+      { dtickrange: [null, "M1"], value: "%b%-d日" }, { dtickrange: ["M1", null], value: "%Y年%b" }] };
   }
   return layout;
 }

@@ -71,7 +71,12 @@ def by_day(
         }
     )
     layout = {
-        "xaxis": {"type": "date", "hoverformat": "%a %e %b %Y", "tickformat": "%e %b", "range": _range(days)},
+        "xaxis": {
+            "type": "date",
+            "hoverformat": "%a %-d %b %Y",
+            "tickformat": "%-d %b",
+            "range": _range(days),
+        },
         "yaxis": {"tickformat": AXIS[kind], "ticksuffix": f" {currency}" if kind == "money" else ""},
         "showlegend": sum("name" in trace for trace in traces) > 1,
     }

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from apps.portal.charts.chart import Chart, Column
+from apps.portal.charts.template import ACCENT, QUIET
 
 
 def step_title(step: str) -> str:
@@ -38,7 +39,9 @@ def learning_curve(*, history: Sequence[Mapping[str, Any]]) -> Chart:
             "y": [by_step[step].get(epoch) for epoch in epochs],
             "name": step_title(step),
             "mode": "lines+markers" if len(epochs) <= 40 else "lines",
-            "line": {"width": 2.5, "dash": "solid" if place == 0 else "dot"},
+            # Not a source's colour: both lines belong to one model.
+            "line": {"width": 2.5, "color": (ACCENT, QUIET)[place % 2]},
+            "marker": {"color": (ACCENT, QUIET)[place % 2]},
             "hovertemplate": "%{y:.5g}",
         }
         for place, step in enumerate(steps)

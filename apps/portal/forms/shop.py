@@ -49,6 +49,8 @@ class StartForm(PortalForm):
 class ShopForm(StartForm):
     """What the shop is called and how its numbers are read."""
 
+    field_order = ("name", "currency", "time_zone", "attribution_hours", "languages")
+
     attribution_hours = forms.IntegerField(
         label=_("Attribution window (hours)"),
         min_value=1,

@@ -176,7 +176,7 @@ def placement_chart(scope: Scope, figure: Figure) -> Chart:
     names = dict(Placement.objects.values_list("code", "name"))
     found = metric_by_placement(period=scope.period, code="ctr")
     bars = [
-        PlacementBar(code, names.get(code, code), rate.value, rate.low, rate.high, round(rate.n))
+        PlacementBar(code, _(names.get(code, code)), rate.value, rate.low, rate.high, round(rate.n))
         for code, rate in found.items()
     ]
     sentence = _("Slates with a click, %(base)s; whiskers are 95%% intervals.") % {
