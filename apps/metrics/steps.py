@@ -4,7 +4,8 @@ The words used are defined there.
 """
 
 SESSION_GAP = "interval '30 minutes'"
-# A session that starts before midnight is followed this far into the next day.
+# A session that starts before midnight is followed this far into the next day, and looked for this far back
+# into the day before: what belongs to it must not begin again at midnight.
 SESSION_TAIL = "interval '12 hours'"
 
 # Who acts, as one number: the shopper's id, or below zero the hash of an anonymous session.
@@ -21,7 +22,8 @@ SELECT i.id, i.occurred_at AS at, k.role, i.shopper_id, i.product_id, i.request_
 FROM events_interaction i
 JOIN events_eventkind k ON k.id = i.kind_id
 LEFT JOIN catalog_product p ON p.id = i.product_id
-WHERE NOT i.bot AND i.occurred_at >= %(back)s - {SESSION_GAP} AND i.occurred_at < %(end)s + {SESSION_TAIL}
+WHERE NOT i.bot AND i.occurred_at >= least(%(back)s, %(start)s - {SESSION_TAIL}) - {SESSION_GAP}
+  AND i.occurred_at < %(end)s + {SESSION_TAIL}
 """
 
 ACT = f"""
@@ -31,7 +33,7 @@ WITH flagged AS (
            CASE WHEN at - lag(at) OVER (PARTITION BY who ORDER BY at, id) < {SESSION_GAP}
                 THEN 0 ELSE 1 END AS starts
     FROM m_event
-    WHERE who IS NOT NULL AND role <> 'return' AND at >= %(start)s - {SESSION_GAP}
+    WHERE who IS NOT NULL AND role <> 'return' AND at >= %(start)s - {SESSION_TAIL}
 )
 SELECT *, sum(starts) OVER (PARTITION BY who ORDER BY at, id) AS session_no FROM flagged
 """

@@ -170,6 +170,17 @@ def test_orders_are_apart_by_session_and_by_order_number(shop: Shop, counts: Cou
     assert (got["orders"], got["order_revenue"], got["order_revenue_sq"]) == (3, 50, 20**2 + 20**2 + 10**2)
 
 
+def test_order_over_midnight_counts_once_however_the_days_are_built(shop: Shop, counts: Counts) -> None:
+    shop.product("a", price=10)
+    shop.event("purchase", "ann", "10 23:20", "a")
+    shop.event("view", "ann", "10 23:45", "a")
+    shop.event("purchase", "ann", "11 00:05", "a")
+    for first in (None, 10):  # the days apart, then as one window
+        tenth, eleventh = counts(10), counts(11, first=first)
+        assert (tenth["orders"], tenth["order_revenue"]) == (1, 20)
+        assert eleventh.get("orders") is None
+
+
 def test_purchase_goes_to_the_last_click_only(shop: Shop, counts: Counts) -> None:
     shop.product("a", price=10)
     shop.product("b", price=20)
