@@ -15,6 +15,7 @@ from django.utils.timezone import get_current_timezone, is_naive
 
 from apps.merchandising.models import Placement, PlacementKind
 from apps.merchandising.selectors import placement_list
+from apps.portal.lookups import titles
 
 KEYS = ("placement", "shopper", "items", "lang", "at")
 MOST_ITEMS = 20
@@ -77,6 +78,12 @@ class PageContext:
         if self.needs == PlacementKind.ITEM:
             return self.skus[:1]
         return self.skus if self.needs == PlacementKind.CART else ()
+
+    @cached_property
+    def seed_pairs(self) -> list[tuple[str, str]]:
+        """The seeds with their titles in the reader's language."""
+        known = titles(self.seeds)
+        return [(sku, known.get(sku, sku)) for sku in self.seeds]
 
     @property
     def seeds_missing(self) -> bool:

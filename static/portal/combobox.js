@@ -11,6 +11,7 @@ class Combobox {
         this.list = box.querySelector("[role=listbox]");
         this.multiple = box.hasAttribute("data-multiple");
         this.current = -1;
+        this.shown = this.input.value;
         this.input.addEventListener("input", () => this.later());
         this.input.addEventListener("focus", () => { this.input.select(); this.later(0); });
         this.input.addEventListener("keydown", (event) => this.key(event));
@@ -38,7 +39,7 @@ class Combobox {
         this.abort?.abort();
         this.abort = new AbortController();
         const url = new URL(this.box.dataset.url, location.href);
-        url.searchParams.set("q", this.input.value === this.hidden.value && !this.multiple ? "" : this.input.value);
+        url.searchParams.set("q", this.input.value === this.shown && !this.multiple ? "" : this.input.value);
         try {
             const answer = await fetch(url, { signal: this.abort.signal, headers: { "HX-Request": "true" } });
             if (!answer.ok) return;
@@ -102,6 +103,21 @@ class Combobox {
         }
     }
 
+    // Chips for what was picked here; those of the page reload with it.
+    chips() {
+        const place = this.box.querySelector(".rp-chips");
+        if (!place) return;
+        const values = this.values();
+        place.querySelectorAll("[data-chip]").forEach((chip) => { if (!values.includes(chip.dataset.chip)) chip.remove(); });
+        for (const value of values) {
+            if (place.querySelector(`[data-chip="${CSS.escape(value)}"]`)) continue;
+            const chip = Object.assign(document.createElement("button"), { type: "button", className: "rp-chip", textContent: `${this.label ?? value} ×` });
+            chip.dataset.chip = value;
+            chip.setAttribute("aria-label", `${this.box.dataset.remove} ${this.label ?? value}`);
+            place.append(chip);
+        }
+    }
+
     pick(option) {
         this.label = option.dataset.label ?? option.dataset.value;
         this.set(this.multiple ? [...this.values(), option.dataset.value] : [option.dataset.value]);
@@ -110,6 +126,8 @@ class Combobox {
     set(values) {
         this.hidden.value = [...new Set(values)].join(",");
         this.input.value = this.multiple ? "" : (values.length ? this.label ?? values[0] : "");
+        this.shown = this.input.value;
+        this.chips();
         this.close();
         this.hidden.dispatchEvent(new Event("change", { bubbles: true }));
         this.box.dispatchEvent(new CustomEvent("portal:pick", { bubbles: true, detail: this.hidden.value }));

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidInput
 from apps.merchandising.rules import rule_dump, rule_parse
+from apps.portal.lookups import titles
 
 KINDS = ("pin", "boost", "bury", "hide", "filter", "limit")
 NUMERIC = ("price", "stock")
@@ -139,9 +140,10 @@ def local_text(moment: str | None) -> str:
 def rule_fields(rule: Mapping[str, Any]) -> dict[str, Any]:
     """The form's fields of a rule in its JSON shape."""
     target, condition = rule.get("target") or {}, rule.get("condition") or {}
+    known = titles(target.get("skus", []))
     return {
         "target": target.get("type", "product"),
-        "skus": target.get("skus", []),
+        "pairs": [(sku, known.get(sku, sku)) for sku in target.get("skus", [])],
         "path": target.get("path", ""),
         "brand": target.get("brand", ""),
         "name": target.get("name", ""),
