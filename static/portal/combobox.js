@@ -111,7 +111,7 @@ class Combobox {
         place.querySelectorAll("[data-chip]").forEach((chip) => { if (!values.includes(chip.dataset.chip)) chip.remove(); });
         for (const value of values) {
             if (place.querySelector(`[data-chip="${CSS.escape(value)}"]`)) continue;
-            const chip = Object.assign(document.createElement("button"), { type: "button", className: "rp-chip", textContent: `${this.label ?? value} ×` });
+            const chip = Object.assign(document.createElement("button"), { type: "button", className: "rp-chip", textContent: this.label ?? value, title: this.label ?? value });
             chip.dataset.chip = value;
             chip.setAttribute("aria-label", `${this.box.dataset.remove} ${this.label ?? value}`);
             place.append(chip);
