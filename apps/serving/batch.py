@@ -23,6 +23,7 @@ from apps.events.models import Shopper
 from apps.ml.artifacts import load_model
 from apps.ml.base import Model
 from apps.ml.dataset import ANONYMOUS, Ints
+from apps.ml.registry import FAMILIES
 from apps.ml.topn import SERVED_LIST_LENGTH
 from apps.serving.lists import lists_delete, lists_delete_versions, lists_write
 from apps.serving.models import ListBuild, ListScope
@@ -114,26 +115,24 @@ def shard_build(*, version_id: int, shard: int) -> bool:
 
 
 def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: int) -> int:
+    """One list for everyone where the family has it, else one per shopper; and one per product."""
     history = model.history
+    shared = FAMILIES[model.family].shared
     shoppers = _shard_of(history.users.ids[history.active], shard, shards)
     products = _shard_of(history.items.ids, shard, shards)
     k = SERVED_LIST_LENGTH
+    parts = [(ListScope.ITEM, products, model.similar(products, k))]
+    if not shared:
+        parts.append((ListScope.SHOPPER_NEW, shoppers, model.recommend(shoppers, k, "bought")))
+        parts.append((ListScope.SHOPPER_ALL, shoppers, model.recommend(shoppers, k, "none")))
+    if shard == 0:
+        top = model.shared_list() if shared else model.recommend([ANONYMOUS], k, "none")
+        parts.append((ListScope.EVERYONE, np.zeros(1, dtype=np.int64), top))
+        parts.append((ListScope.SEGMENT, *segment_lists(version)))
     written = 0
-    for scope, keys, top in (
-        (ListScope.SHOPPER_NEW, shoppers, model.recommend(shoppers, k, "bought")),
-        (ListScope.SHOPPER_ALL, shoppers, model.recommend(shoppers, k, "none")),
-        (ListScope.ITEM, products, model.similar(products, k)),
-    ):
+    for scope, keys, top in parts:
         lists_delete(version_id=version.pk, scope=scope, keys=keys)
         written += lists_write(version_id=version.pk, scope=scope, keys=keys, top=top)
-    if shard == 0:
-        everyone = np.zeros(1, dtype=np.int64)
-        lists_delete(version_id=version.pk, scope=ListScope.EVERYONE, keys=everyone)
-        top = model.recommend([ANONYMOUS], k, "none")
-        written += lists_write(version_id=version.pk, scope=ListScope.EVERYONE, keys=everyone, top=top)
-        segments, top = segment_lists(version)
-        lists_delete(version_id=version.pk, scope=ListScope.SEGMENT, keys=segments)
-        written += lists_write(version_id=version.pk, scope=ListScope.SEGMENT, keys=segments, top=top)
     return written
 
 

@@ -16,7 +16,7 @@ from apps.serving.models import ListScope
 from apps.serving.shoppers import ShopperState
 from apps.serving.slate import Rung
 
-# Lists of one source that are combined for a cart or session; the last items say most.
+# Lists of one source that are combined for a cart or session: those of the last items, which say most.
 COMBINED_MAX = 10
 TREND, POPULAR = "trend", "popular"
 
@@ -101,25 +101,48 @@ def _nothing(asking: Asking) -> Gathered:
 
 
 def _by_shopper(asking: Asking) -> Gathered | None:
-    shopper_id = asking.shopper.id
-    if shopper_id is None:
+    """The shopper's own lists, and the shared ones as the shopper gets them. Shared lists alone are this rung
+    only where the weights name nothing else and there is anything to take out of them.
+    """
+    shopper = asking.shopper
+    if shopper.id is None:
         asking.tried.append((Rung.SHOPPER, "no_shopper"))
         return None
     scope = ListScope.SHOPPER_ALL if asking.placement.repeat_purchases else ListScope.SHOPPER_NEW
+    shared = asking.live.shared
     versioned = asking.versioned()
-    keys: list[ListKey] = [(version, int(scope), shopper_id) for _, version, _ in versioned]
+    own_versions = [version for source, version, _ in versioned if source not in shared]
+    keys: list[ListKey] = [(version, int(scope), shopper.id) for version in own_versions]
     found = asking.memory.read_lists(keys)
-    gathered = asking.give(
-        Rung.SHOPPER,
-        [
-            SourceLists(source, key[0], weight, found[key], "shopper")
-            for (source, _, weight), key in zip(versioned, keys, strict=True)
-            if key in found
-        ],
-    )
+    sources = []
+    if found or (not keys and shopper.has_history):
+        for source, version, weight in versioned:
+            own = found.get((version, int(scope), shopper.id))
+            everyone = everyone_list(asking.live, source) if source in shared else None
+            if own is not None:
+                sources.append(SourceLists(source, version, weight, own, "shopper"))
+            elif everyone is not None:
+                cut = _left_for(asking, everyone)
+                sources.append(SourceLists(source, version, weight, cut, "everyone"))
+    gathered = asking.give(Rung.SHOPPER, sources)
     if gathered is None:
         asking.tried.append((Rung.SHOPPER, "no_lists"))
     return gathered
+
+
+def _left_for(asking: Asking, stored: StoredList) -> StoredList:
+    """A shared list less what the shopper bought (where nothing is bought twice) and does not want.
+
+    It is cut before the blend, for lists are judged, and weights tuned, on exactly this
+    (ml.base.Model.served_lists).
+    """
+    gone = set(asking.shopper.disliked)
+    if not asking.placement.repeat_purchases:
+        gone |= asking.shopper.bought
+    if not gone:
+        return stored
+    keep = ~np.isin(stored.ids, np.fromiter(gone, dtype=np.int64, count=len(gone)))
+    return StoredList(stored.ids[keep], stored.scores[keep])
 
 
 def _by_items(asking: Asking) -> Gathered | None:
@@ -145,7 +168,7 @@ def _by_session(asking: Asking) -> Gathered | None:
 
 
 def _item_lists(asking: Asking, product_ids: Sequence[int], scope: str) -> list[SourceLists]:
-    """Per source, its lists for these products combined into one."""
+    """Per source, its lists for these products, those that say most first, combined into one."""
     product_ids = product_ids[:COMBINED_MAX]
     versioned = asking.versioned()
     found = asking.memory.read_lists(

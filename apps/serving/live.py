@@ -13,6 +13,7 @@ from django.db import connection
 
 from apps.core.errors import NotFound
 from apps.merchandising.rules import RuleSet, rules_parse
+from apps.ml.registry import FAMILIES
 from apps.serving.lists import StoredList, lists_read
 from apps.serving.models import ListScope
 
@@ -31,7 +32,7 @@ WHERE p.archived_at IS NULL ORDER BY p.id
 """
 # Per recipe the live version if its lists are complete, else the newest version whose lists are.
 VERSIONS = """
-SELECT DISTINCT ON (r.id) r.code, v.id
+SELECT DISTINCT ON (r.id) r.code, v.id, r.family
 FROM training_modelversion v
 JOIN training_recipe r ON r.id = v.recipe_id
 JOIN serving_listbuild b ON b.version_id = v.id
@@ -74,13 +75,15 @@ def publication_preview(
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """All of it at one moment. versions: source to the version whose lists are served. everyone: version id
-    to its list for anybody. segments: segment key to the source and its list.
+    """All of it at one moment. versions: source to the version whose lists are served. shared: sources with
+    one list for every shopper. everyone: version id to its list for anybody. segments: segment key to the
+    source and its list.
     """
 
     fingerprint: tuple[Any, ...] | None = None
     placements: Mapping[str, PlacementState] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
+    shared: frozenset[str] = frozenset()
     everyone: Mapping[int, StoredList] = field(default_factory=dict)
     segments: Mapping[int, tuple[str, StoredList]] = field(default_factory=dict)
 
@@ -103,7 +106,9 @@ def live_read(known: LiveState) -> LiveState:
         cursor.execute(PLACEMENTS)
         placements = {row[0]: _placement(row, known) for row in cursor.fetchall()}
         cursor.execute(VERSIONS)
-        versions = {str(code): int(version_id) for code, version_id in cursor.fetchall()}
+        rows = cursor.fetchall()
+        versions = {str(code): int(version_id) for code, version_id, _ in rows}
+        shared = frozenset(str(code) for code, _, family in rows if _is_shared(family))
         keys = [(version_id, int(ListScope.EVERYONE), 0) for version_id in versions.values()]
         segment_keys: list[tuple[int, int, int]] = []
         for version_id in versions.values():
@@ -115,7 +120,11 @@ def live_read(known: LiveState) -> LiveState:
     segments = {
         key[2]: (sources[key[0]], found) for key, found in lists.items() if key[1] == ListScope.SEGMENT
     }
-    return LiveState(fingerprint, placements, versions, everyone, segments)
+    return LiveState(fingerprint, placements, versions, shared, everyone, segments)
+
+
+def _is_shared(family: str) -> bool:
+    return family in FAMILIES and FAMILIES[family].shared
 
 
 def _placement(row: tuple[Any, ...], known: LiveState) -> PlacementState:

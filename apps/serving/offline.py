@@ -1,7 +1,9 @@
 """What weights would have been worth: the served blend on the lists that the live versions were judged by.
 
-Lists, truth and metrics come from each version's artifact folder (training.registry). The first call of a
-process reads and lays them out; after that another set of weights costs one product and one count of hits.
+Lists, truth and metrics come from each version's artifact folder (training.registry). They are as long as
+those that are stored and read (ml.base.Model.served_lists), so that what is judged is what shoppers get. The
+first call of a process reads and lays them out; after that another set of weights costs one product and one
+count of hits.
 """
 
 from collections.abc import Mapping
@@ -14,21 +16,33 @@ import numpy as np
 
 from apps.core.errors import InvalidInput
 from apps.ml.blend import BlendTable
-from apps.ml.evaluate import USER_METRICS, VARIANTS, Truth, Variant, per_user_metrics
-from apps.ml.topn import SERVED_LIST_LENGTH
+from apps.ml.evaluate import (
+    USER_METRICS,
+    VARIANTS,
+    Evaluation,
+    Interval,
+    PerUser,
+    Truth,
+    Variant,
+    paired_difference,
+    per_user_metrics,
+)
+from apps.ml.topn import SERVED_LIST_LENGTH, TopN
 from apps.serving.memory import memory_current
 from apps.training.evaluations import Judged, judged_read
 from apps.training.models import ModelVersion
 
 SHOWN = 20
-Z95 = 1.959964
+# Shoppers laid out at once: whole lists of 1,000 take room, what can reach the first SHOWN places does not.
+LAID_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineFigures:
     """metrics: means over test shoppers (ndcg10, recall20, mrr10, hit10, precision10) and coverage10.
-    intervals: 95 % normal-approximation interval of each mean. sources: what took part; left_out: weighted
-    sources whose version was judged on other data, or not at all.
+    intervals: bootstrap 95 % interval of each mean. sources: what took part; left_out: weighted sources whose
+    version was judged on other data, or not at all. per_user: each mean's values, in an order that all
+    figures of the same live versions and protocol share.
     """
 
     protocol: str
@@ -37,6 +51,11 @@ class OfflineFigures:
     intervals: Mapping[str, tuple[float, float]]
     sources: tuple[str, ...]
     left_out: tuple[str, ...]
+    per_user: Mapping[str, PerUser]
+
+    def difference(self, other: "OfflineFigures", metric: str = "ndcg10") -> Interval:
+        """This mean less the other's over the same shoppers, with its bootstrap 95 % interval."""
+        return paired_difference(self.per_user[metric], other.per_user[metric])
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -52,12 +71,16 @@ class OfflineFigures:
 
 @dataclass(frozen=True, slots=True)
 class _Laid:
-    """Lists of several sources over one set of test shoppers, laid out for blending."""
+    """Lists of several sources over one set of test shoppers, laid out for blending, block below block."""
 
     sources: tuple[str, ...]
-    table: BlendTable
+    tables: tuple[BlendTable, ...]
     truth: Truth
     catalogue_size: int
+
+    def blend(self, weights: list[float]) -> TopN:
+        """The first SHOWN places of every test shopper's slate, before rules."""
+        return TopN.stack([table.blend(weights, SHOWN) for table in self.tables], SHOWN)
 
 
 def blend_evaluate(
@@ -77,25 +100,19 @@ def blend_evaluate(
     wanted = [source for source, weight in weights.items() if weight > 0]
     if laid is None or not any(source in laid.sources for source in wanted):
         return None
-    vector = [float(weights.get(source, 0.0)) for source in laid.sources]
-    top = laid.table.blend(vector, SHOWN)
-    per_user = per_user_metrics(top, laid.truth)
-    users = len(laid.truth)
-    metrics: dict[str, float] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    for name in USER_METRICS:
-        values = per_user[name]
-        mean = float(values.mean())
-        half = Z95 * float(values.std(ddof=1)) / float(np.sqrt(users)) if users > 1 else 0.0
-        metrics[name] = round(mean, 6)
-        intervals[name] = (round(mean - half, 6), round(mean + half, 6))
+    top = laid.blend([float(weights.get(source, 0.0)) for source in laid.sources])
     shown = np.unique(top.ids[:, :10])
-    metrics["coverage10"] = round(float((shown >= 0).sum()) / max(laid.catalogue_size, 1), 6)
+    coverage = float((shown >= 0).sum()) / max(laid.catalogue_size, 1)
+    evaluation = Evaluation(per_user_metrics(top, laid.truth), coverage)
+    metrics = {name: round(evaluation.mean(name), 6) for name in (*USER_METRICS, "coverage10")}
+    intervals = {name: (round(one.low, 6), round(one.high, 6)) for name, one in evaluation.intervals.items()}
     left_out = tuple(source for source in wanted if source not in laid.sources)
-    return OfflineFigures(protocol, users, metrics, intervals, laid.sources, left_out)
+    return OfflineFigures(
+        protocol, len(laid.truth), metrics, intervals, laid.sources, left_out, evaluation.per_user
+    )
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def _laid(versions: tuple[tuple[str, str, str], ...], protocol: Variant, normalisation: str) -> _Laid | None:
     """Read once per process and set of versions, given as source, artifact folder and snapshot."""
     judged: dict[str, dict[str, Judged]] = {}
@@ -106,6 +123,12 @@ def _laid(versions: tuple[tuple[str, str, str], ...], protocol: Variant, normali
     if not judged:
         return None
     group = max(judged.values(), key=len)
-    tops = [one.top.head(SERVED_LIST_LENGTH) for one in group.values()]
     first = next(iter(group.values()))
-    return _Laid(tuple(group), BlendTable.from_lists(tops, normalisation), first.truth, first.catalogue_size)
+    tables = []
+    for start in range(0, len(first.truth), LAID_AT_ONCE):
+        rows = np.arange(start, min(start + LAID_AT_ONCE, len(first.truth)))
+        tops = [one.top.take(rows) for one in group.values()]
+        whole = BlendTable.from_lists(tops, normalisation)
+        # Normalised over whole lists; candidates are what some list has among its first ones.
+        tables.append(whole.near([top.head(SERVED_LIST_LENGTH) for top in tops]))
+    return _Laid(tuple(group), tuple(tables), first.truth, first.catalogue_size)

@@ -53,6 +53,11 @@ class ShopperState:
     bought: frozenset[int] = field(default_factory=frozenset)
     recent: tuple[int, ...] = ()
 
+    @property
+    def has_history(self) -> bool:
+        """Whether the shopper did anything that counts here."""
+        return bool(self.bought or self.disliked or self.recent)
+
 
 def shopper_read(*, shopper: str, session: str) -> ShopperState:
     """What is known of the shopper (external id), else of the anonymous session; nothing of neither."""

@@ -279,7 +279,7 @@ def test_why_not_says_when_only_a_source_of_weight_zero_has_it(home: Placement) 
     draft = draft_save(placement=home, revision=0, weights={"ease": 1.0})
     publication_publish(placement=home, revision=draft.revision)
     answer = why_not("p19", SlateRequest(placement="home", shopper="s1", n=4))
-    assert (answer["code"], answer["params"]) == ("weight_zero", {"sources": ["als"]})
+    assert (answer["code"], answer["params"]) == ("weight_zero", {"sources": ["als", "popular"]})
 
 
 @pytest.mark.usefixtures("home")
