@@ -149,7 +149,7 @@ def _by_items(asking: Asking) -> Gathered | None:
     if not asking.items:
         asking.tried.append((Rung.ITEMS, "no_items"))
         return None
-    gathered = asking.give(Rung.ITEMS, _item_lists(asking, asking.items, "item"))
+    gathered = asking.give(Rung.ITEMS, _item_lists(asking, asking.items[::-1], "item"))
     if gathered is None:
         asking.tried.append((Rung.ITEMS, "no_lists"))
     return gathered

@@ -156,6 +156,20 @@ def test_a_cart_combines_the_lists_of_its_products(ids: dict[str, int]) -> None:
     assert not {"p00", "p01"} & set(skus(slate))
 
 
+def test_of_a_long_cart_the_last_ten_products_count(ids: dict[str, int]) -> None:
+    cart = [f"p{n:02}" for n in range(12)]
+    lists = {(ListScope.ITEM, ids[sku]): ["p20", "p21"] for sku in cart[:2]}
+    lists |= {(ListScope.ITEM, ids[sku]): ["p28", "p29"] for sku in cart[2:]}
+    version_make("item_knn", lists)
+    placement_create(code="cart", name="Cart", kind="cart", weights={"item_knn": 1.0})
+    slate = recommend(SlateRequest(placement="cart", items=tuple(cart), n=4, explain=True))
+    assert slate.trace is not None
+    assert slate.trace["sources"][0]["lists"] == 10
+    assert [part["source"] for item in slate.trace["items"] for part in item["parts"]] == ["item_knn"] * 2
+    assert skus(slate)[:2] == ["p28", "p29"]
+    assert not {"p20", "p21"} & {item.sku for item in slate.items if item.score is not None}
+
+
 def test_new_arrivals_are_new_and_those_that_suit_come_first(ids: dict[str, int], shopper: Shopper) -> None:
     old = [ids[f"p{n:02}"] for n in range(20)]
     Product.objects.filter(pk__in=old).update(first_seen_at="2020-01-01T00:00:00Z")
