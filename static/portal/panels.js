@@ -26,6 +26,7 @@ document.querySelector("[data-focus]")?.focus({ preventScroll: false });
 document.querySelectorAll("[data-file]").forEach((zone) => {
     const field = zone.querySelector("input[type=file]");
     const name = zone.querySelector("[data-file-name]");
+    field.hasChangeListener = true; // Unfold's own listener looks for a text field that only its widget has
     const tell = () => { if (field.files.length) name.textContent = field.files[0].name; };
     field.addEventListener("change", tell);
     for (const kind of ["dragenter", "dragover"]) zone.addEventListener(kind, (event) => { event.preventDefault(); zone.classList.add("is-over"); });

@@ -40,6 +40,8 @@ class PortalForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
+        # A page and its dialogs hold several forms; their fields must not share an id.
+        kwargs.setdefault("auto_id", f"{type(self).__name__.lower()}-%s")
         super().__init__(*args, **kwargs)
 
     def take(self, error: RecoPortalError) -> None:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.events.models import EventKind, EventRole
 from apps.portal.forms.base import PortalForm
 
-FORMATS = [("", _("By the file's name")), ("csv", "CSV"), ("jsonl", "JSON lines"), ("parquet", "Parquet")]
+FORMATS = [("", _("By the file's name")), ("csv", "CSV"), ("jsonl", "JSON Lines"), ("parquet", "Parquet")]
 
 
 class FeedForm(PortalForm):

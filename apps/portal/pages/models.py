@@ -154,9 +154,8 @@ def recipe_save(request: HttpRequest, code: str) -> HttpResponse:
     except RecoPortalError as error:
         form.take(error)
         return _edit_page(request, found, form)
-    return done(
-        request, "portal:recipe", _("Saved. The next run of %(name)s uses it.") % {"name": found.name}, code
-    )
+    text = _("Saved. The next run of %(name)s uses it.") % {"name": sources_named()[code].name}
+    return done(request, "portal:recipe", text, code)
 
 
 @action("models")

@@ -10,6 +10,7 @@ from apps.portal.model_lines import MEASURES, PROTOCOLS, cell, placements_using
 from apps.portal.pages.models import recipe_get
 from apps.portal.pages.settings import done
 from apps.portal.pages.shell import action, page, show
+from apps.portal.words.sources import sources_named
 from apps.training.models import ModelVersion
 from apps.training.registry import gate_now, rollback_target, version_live, version_promote, version_rollback
 
@@ -23,6 +24,11 @@ def _version(version_id: int) -> ModelVersion:
     return found
 
 
+def said(version: ModelVersion) -> str:
+    """A version as people call it: the source's name and the number."""
+    return f"{sources_named()[version.recipe.code].name} v{version.number}"
+
+
 @page
 def version(request: HttpRequest, version_id: int) -> HttpResponse:
     """Everything known of one version, in the side panel."""
@@ -32,6 +38,7 @@ def version(request: HttpRequest, version_id: int) -> HttpResponse:
         request,
         "portal/models/version.html",
         version=found,
+        name=said(found),
         figures=figures,
         settings=sorted(found.config.items()),
     )
@@ -46,7 +53,8 @@ def promote_ask(request: HttpRequest, version_id: int) -> HttpResponse:
 
 def _promote_dialog(request: HttpRequest, found: ModelVersion, form: PromoteForm) -> HttpResponse:
     return show(
-        request, "portal/models/promote.html", version=found, form=form, live=version_live(found.recipe),
+        request, "portal/models/promote.html", version=found, name=said(found), form=form,
+        live=version_live(found.recipe),
         placements=placements_using(found.recipe.code),
     )  # fmt: skip
 
@@ -63,7 +71,9 @@ def promote(request: HttpRequest, version_id: int) -> HttpResponse:
     except RecoPortalError as error:
         form.take(error)
         return _promote_dialog(request, found, form)
-    return done(request, "portal:recipe", _("%(version)s is live.") % {"version": found}, found.recipe.code)
+    return done(
+        request, "portal:recipe", _("%(version)s is live.") % {"version": said(found)}, found.recipe.code
+    )
 
 
 @page
@@ -75,7 +85,8 @@ def rollback_ask(request: HttpRequest, code: str) -> HttpResponse:
 def _rollback_dialog(request: HttpRequest, code: str, form: RollbackForm) -> HttpResponse:
     recipe = recipe_get(code)
     return show(
-        request, "portal/models/rollback.html", recipe=recipe, live=version_live(recipe), form=form,
+        request, "portal/models/rollback.html", recipe=recipe, name=sources_named()[code].name, form=form,
+        live=version_live(recipe),
         target=rollback_target(recipe), placements=placements_using(code),
     )  # fmt: skip
 
@@ -93,4 +104,4 @@ def rollback(request: HttpRequest, code: str) -> HttpResponse:
     except RecoPortalError as error:
         form.take(error)
         return _rollback_dialog(request, code, form)
-    return done(request, "portal:recipe", _("%(version)s is live again.") % {"version": back}, code)
+    return done(request, "portal:recipe", _("%(version)s is live again.") % {"version": said(back)}, code)
