@@ -35,7 +35,7 @@ from apps.events.kinds import KindFacts, kinds_by_code
 from apps.events.models import EventRole, Interaction
 
 Progress = Callable[[float, str], None]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Kinds of these roles are kept even where their weight is 0: their values and times carry something.
 KEPT_ROLES = frozenset({EventRole.PURCHASE, EventRole.RETURN, EventRole.RATING, EventRole.DISLIKE})
 # A rating of this value says nothing; 5 counts as the kind's whole weight, 1 as its negative.
@@ -173,14 +173,20 @@ def _interactions(start: datetime | None, end: datetime) -> tuple[pa.Table, dict
     roles = {role: _of_role(kind_id, kinds, role) for role in (EventRole.PURCHASE, EventRole.RETURN)}
     bought, returned = roles[EventRole.PURCHASE], roles[EventRole.RETURN]
     traded = np.flatnonzero(bought | returned)
-    quantity[traded] = returns_net(
+    netted = returns_net(
         shopper=raw["user_id"].to_numpy()[traded],
         product=raw["item_id"].to_numpy()[traded],
         quantity=quantity[traded],
         is_return=returned[traded],
+        timestamp=raw["timestamp"].to_numpy()[traded],
     )
+    undone_at = np.full(len(quantity), np.inf)
+    undone_at[traded] = netted.undone_at
+    # A purchase undone later stays, as it was, with the moment it was undone: a split by time needs to see
+    # what was known at the cut, and `Dataset` leaves it out of everything else.
+    quantity[traded] = np.where(np.isinf(netted.undone_at), netted.left, quantity[traded])
     keep = ~returned & ~(bought & (quantity <= 0))
-    left_out = {"returns": int(returned.sum()), "returned_purchases": int((bought & (quantity <= 0)).sum())}
+    left_out = {"returns": int(returned.sum()), "returned_purchases": int(np.isfinite(undone_at).sum())}
     columns = {
         "user_id": raw["user_id"],
         "item_id": raw["item_id"],
@@ -191,6 +197,7 @@ def _interactions(start: datetime | None, end: datetime) -> tuple[pa.Table, dict
         "price": pc.cast(raw["price"], pa.float32()),
         "basket": raw["basket"],
         "value": pc.cast(raw["value"], pa.float32(), safe=False),
+        "undone_at": pa.array(undone_at),
     }
     return pa.table(columns).filter(pa.array(keep)), left_out
 

@@ -21,6 +21,7 @@ DAY = 86_400.0
 PURCHASE = "purchase"
 ANONYMOUS = -1
 REQUIRED_COLUMNS = ("user_id", "item_id", "timestamp")
+EVENT_ARRAYS = ("user", "item", "kind", "weight", "timestamp", "quantity", "price", "basket", "value")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,18 @@ class IdMap:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """Purchases that were undone, of a dataset with the same id maps. undone_at: float64 [n], epoch s."""
+
+    events: Dataset
+    undone_at: NDArray[np.float64]
+
+    def select(self, mask: Mask) -> Withdrawn:
+        """Those under the mask."""
+        return Withdrawn(self.events.select(mask), self.undone_at[mask])
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Events as parallel arrays of length n, ascending by time.
 
@@ -57,7 +70,8 @@ class Dataset:
     weight, negative for dislikes. timestamp: epoch seconds. basket: code of the session or invoice, -1 =
     none. end: the moment the data stops (exclusive upper bound after a cut, else the last event), from which
     ages are counted. catalogue / shoppers: frames aligned with `items.ids` / `users.ids`, or empty frames
-    with that index. candidates: bool [n_items], what may be recommended.
+    with that index. candidates: bool [n_items], what may be recommended. withdrawn: purchases that a return
+    undid by `end`, kept apart from the arrays, so that an earlier cut sees them as they stood then.
     """
 
     users: IdMap
@@ -77,6 +91,7 @@ class Dataset:
     shoppers: pd.DataFrame
     candidates: Mask
     manifest: dict[str, Any] = field(default_factory=dict)
+    withdrawn: Withdrawn | None = None
 
     @classmethod
     def from_snapshot(cls, directory: str | Path) -> Dataset:
@@ -107,7 +122,7 @@ class Dataset:
         manifest: dict[str, Any] | None = None,
     ) -> Dataset:
         """From frames with the snapshot's columns; user_id, item_id and timestamp are required, the rest
-        optional.
+        optional. Rows whose `undone_at` has come are withdrawn.
         """
         missing = [name for name in REQUIRED_COLUMNS if name not in interactions]
         if missing:
@@ -124,7 +139,7 @@ class Dataset:
         available = (
             catalogue["available"] if "available" in catalogue else pd.Series(True, index=catalogue.index)
         )
-        return cls(
+        everything = cls(
             users=user_map,
             items=item_map,
             user=user_map.rows(user_ids),
@@ -143,6 +158,12 @@ class Dataset:
             candidates=available.astype("boolean").fillna(True).to_numpy(np.bool_),
             manifest=manifest or {},
         )
+        if "undone_at" not in frame:
+            return everything
+        undone_at = frame["undone_at"].to_numpy(np.float64, na_value=np.inf)
+        undone = np.isfinite(undone_at)
+        withdrawn = Withdrawn(everything.select(undone), undone_at[undone])
+        return replace(everything.select(~undone), withdrawn=withdrawn)
 
     def __len__(self) -> int:
         return len(self.timestamp)
@@ -171,18 +192,14 @@ class Dataset:
 
     def select(self, mask: Mask) -> Dataset:
         """The events under the mask; id maps and `end` stay, so rows keep their meaning."""
-        return replace(
-            self,
-            user=self.user[mask],
-            item=self.item[mask],
-            kind=self.kind[mask],
-            weight=self.weight[mask],
-            timestamp=self.timestamp[mask],
-            quantity=self.quantity[mask],
-            price=self.price[mask],
-            basket=self.basket[mask],
-            value=self.value[mask],
-        )
+        chosen: dict[str, Any] = {name: getattr(self, name)[mask] for name in EVENT_ARRAYS}
+        return replace(self, **chosen)
+
+    def identified(self) -> Dataset:
+        """Events of known shoppers only."""
+        known = self.select(self.user >= 0)
+        gone = self.withdrawn
+        return known if gone is None else replace(known, withdrawn=gone.select(gone.events.user >= 0))
 
     def before(self, moment: float) -> Dataset:
         """What was known at this moment (epoch seconds): earlier events only, ages counted from it.
@@ -195,13 +212,36 @@ class Dataset:
             created = self.catalogue["created_at"].to_numpy(np.float64, na_value=-np.inf)
             candidates &= ~(created >= moment)
         cut = self.select(self.timestamp < moment)
+        gone = self.withdrawn
+        if gone is not None:
+            gone = gone.select(gone.events.timestamp < moment)
+            cut = cut._with(gone.events.select(gone.undone_at >= moment))
+            gone = gone.select(gone.undone_at < moment)
         candidates[cut.item] = True
-        return replace(cut, end=moment, candidates=candidates)
+        return replace(cut, end=moment, candidates=candidates, withdrawn=gone)
 
     def since(self, moment: float, until: float | None = None) -> Dataset:
-        """Events at or after this moment (and before `until`)."""
-        mask = self.timestamp >= moment
-        return self.select(mask if until is None else mask & (self.timestamp < until))
+        """Events at or after this moment (and before `until`), purchases that were undone later among them:
+        they were made.
+        """
+        stop = np.inf if until is None else until
+        cut = self.select((self.timestamp >= moment) & (self.timestamp < stop))
+        if self.withdrawn is None:
+            return cut
+        gone = self.withdrawn.events
+        cut = cut._with(gone.select((gone.timestamp >= moment) & (gone.timestamp < stop)))
+        return replace(cut, withdrawn=None)
+
+    def _with(self, other: Dataset) -> Dataset:
+        """Both datasets' events in order of time; they share their id maps and kinds."""
+        if not len(other):
+            return self
+        order = np.argsort(np.concatenate([self.timestamp, other.timestamp]), kind="stable")
+
+        joined: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)])[order] for name in EVENT_ARRAYS
+        }
+        return replace(self, **joined)
 
     def purchases(self) -> Dataset:
         """Purchases only; in data without any (ratings, plays) every event of positive weight counts as

@@ -1,7 +1,7 @@
-"""All built-in recipes on one snapshot by the library's comparison, and what the registry can keep of it.
+"""All built-in recipes on one snapshot by the library's comparison: the published protocol, to the letter.
 
-The comparison fits every family twice (validation and test window). Its judgements are stored where training
-runs look for them, so that runs on the same snapshot need not fit a third time to be judged.
+Only events of known shoppers train and judge, so that others can score the same lists from the same file.
+Training runs, which may learn from anonymous baskets too, judge themselves (`training.evaluations`).
 """
 
 from collections.abc import Callable
@@ -15,11 +15,10 @@ from apps.datasets.models import Snapshot
 from apps.ml.base import Progress, TrainOptions
 from apps.ml.comparison import HYBRID, Comparison, compare
 from apps.ml.dataset import Dataset
-from apps.ml.evaluate import VARIANTS, evaluate_lists
+from apps.ml.evaluate import VARIANTS
 from apps.ml.registry import FAMILIES
 from apps.ml.topn import SERVED_LIST_LENGTH
 from apps.training import evaluations, hybrid
-from apps.training.evaluations import Judged, Judgement
 from apps.training.models import Recipe
 from apps.training.recipes import config_check
 from apps.training.runs import ml_errors_mapped
@@ -31,7 +30,8 @@ def comparison_run(
     *, snapshot: Snapshot, on_progress: Callable[[float, str], None] | None = None
 ) -> Comparison:
     """Fit, list, tune and judge every built-in recipe as it is set; weights are chosen on the 30 days before
-    the last 30, everything is judged on the last 30. Loads torch."""
+    the last 30, everything is judged on the last 30. Loads torch.
+    """
     report = on_progress or (lambda fraction, message: None)
     recipes = {recipe.code: recipe for recipe in Recipe.objects.filter(code__in=FAMILIES, active=True)}
     configs = {
@@ -43,38 +43,14 @@ def comparison_run(
         report(progress.fraction, f"{progress.stage} {progress.message}")
 
     with ml_errors_mapped():
-        dataset = Dataset.from_snapshot(snapshot.path)
-        found = compare(
-            dataset,
+        return compare(
+            Dataset.from_snapshot(snapshot.path).identified(),
             test_days=evaluations.TEST_DAYS,
             validation_days=evaluations.TEST_DAYS,
             configs=configs,
             families=[name for name in FAMILIES if name in recipes],
             options=TrainOptions(device=settings.DEVICE, on_progress=told),
         )
-    if evaluations.test_days(dataset) == evaluations.TEST_DAYS:
-        for code, recipe in recipes.items():
-            if recipe.seed == 0:  # the comparison's seed
-                folder = evaluations.judgement_folder(
-                    snapshot_hash=snapshot.content_hash,
-                    family=recipe.family,
-                    config=configs[code],
-                    seed=recipe.seed,
-                    window="test",
-                )
-                evaluations.judged_write(folder, _judgement(found, code))
-    return found
-
-
-def _judgement(found: Comparison, name: str) -> Judgement:
-    everyone = found.truth["all"].users
-    judgement: Judgement = {}
-    for variant in VARIANTS:
-        truth = evaluations.test_shoppers(found.truth[variant])
-        top = found.lists[name][variant].take(np.searchsorted(everyone, truth.users))
-        evaluation = evaluate_lists(top, truth, found.catalogue_size)
-        judgement[variant] = Judged(top, truth, evaluation, found.catalogue_size)
-    return judgement
 
 
 def comparison_keep(*, found: Comparison, snapshot: Snapshot) -> hybrid.Hybrid:

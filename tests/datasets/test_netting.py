@@ -1,4 +1,4 @@
-"""Returns take from the latest earlier purchases: the vectorised form equals the stack."""
+"""Returns take from the latest earlier purchases, and it is known when."""
 
 from typing import Any
 
@@ -22,7 +22,8 @@ def net(events: list[tuple[int, int, float, bool]]) -> list[float]:
         product=np.array(columns[1], dtype=np.int64),
         quantity=np.array(columns[2], dtype=np.float64),
         is_return=np.array(columns[3], dtype=bool),
-    ).tolist()
+        timestamp=np.arange(len(events), dtype=np.float64),
+    ).left.tolist()
 
 
 def by_stack(events: list[tuple[int, int, float, bool]]) -> list[float]:
@@ -58,3 +59,15 @@ def test_equals_the_stack(events: list[Any]) -> None:
 )
 def test_known_cases(events: list[Any], left: list[float]) -> None:
     assert net(events) == left
+
+
+def test_the_moment_a_purchase_is_undone_is_known() -> None:
+    netted = returns_net(
+        shopper=np.ones(4, dtype=np.int64),
+        product=np.ones(4, dtype=np.int64),
+        quantity=np.array([2.0, 3.0, 2.0, 2.0]),
+        is_return=np.array([False, False, True, True]),
+        timestamp=np.array([10.0, 20.0, 30.0, 40.0]),
+    )
+    assert netted.left.tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert netted.undone_at.tolist() == [np.inf, 40.0, np.inf, np.inf]

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -178,8 +179,12 @@ def test_importing_twice_adds_nothing_and_returns_net_in_the_snapshot(tmp_path: 
     parts = sorted(Path(snapshot.path).glob("interactions/*.parquet"))
     frame = pd.concat([pd.read_parquet(part) for part in parts])
     by_sku = {product.pk: product.sku for product in Product.objects.all()}
-    left = sorted(zip(frame["item_id"].map(by_sku), frame["quantity"], strict=True))
+    frame["sku"] = frame["item_id"].map(by_sku)
+    undone = np.isfinite(frame["undone_at"])
+    left = sorted(zip(frame.loc[~undone, "sku"], frame.loc[~undone, "quantity"], strict=True))
     assert left == [("71053", 3.0), ("85123A", 4.0)]
+    returned = pd.Timestamp("2010-12-09 10:00:00", tz="Europe/London").timestamp()
+    assert frame.loc[undone, ["sku", "quantity", "undone_at"]].values.tolist() == [["85123A", 6.0, returned]]
 
 
 @pytest.mark.django_db
@@ -202,4 +207,4 @@ def test_the_real_file_lands_whole_and_only_once(tmp_path: Path, settings: Any) 
     assert second.skipped["already_stored"] == 426_944
     assert Interaction.objects.count() == 426_944
     assert json.dumps(second.as_json())
-    assert snapshot_create().interactions == 417_253
+    assert snapshot_create().interactions == 417_253 + 2_351, "what is left and what was undone"

@@ -61,6 +61,7 @@ def test_the_folder_holds_what_the_contract_says() -> None:
     assert {name: str(kind) for name, kind in frame.dtypes.items()} == {
         "user_id": "int64", "item_id": "int64", "kind": "str", "weight": "float32", "timestamp": "float64",
         "quantity": "float32", "price": "float32", "basket": "str", "value": "float32",
+        "undone_at": "float64",
     }  # fmt: skip
     assert frame["kind"].tolist() == ["view", "purchase", "view", "dislike"]
     assert frame["user_id"].tolist()[2] == -1

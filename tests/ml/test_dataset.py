@@ -92,3 +92,22 @@ def test_anonymous_events_have_no_shopper() -> None:
     dataset = Dataset.from_frames(frame)
     assert dataset.known_users.tolist() == [5]
     assert dataset.user_ids.tolist() == [-1, 5]
+
+
+def test_a_cut_sees_a_purchase_that_was_undone_only_later() -> None:
+    frame = pd.DataFrame(
+        {
+            "user_id": [1, 1, 1],
+            "item_id": [10, 11, 12],
+            "timestamp": [1.0, 2.0, 8.0],
+            "kind": ["purchase"] * 3,
+            "undone_at": [6.0, np.inf, 9.0],
+        }
+    )
+    whole = Dataset.from_frames(frame)
+    assert whole.item_ids.tolist() == [11]
+    assert whole.before(5.0).item_ids.tolist() == [10, 11]
+    assert whole.before(7.0).item_ids.tolist() == [11]
+    assert whole.before(7.0).before(5.0).item_ids.tolist() == [10, 11]
+    assert whole.since(7.0).item_ids.tolist() == [12]
+    assert whole.before(7.0).since(1.0).item_ids.tolist() == [10, 11]
