@@ -18,9 +18,12 @@ Words
             day, seen is unknown there and served stands in ("base").
   revenue   price times quantity of purchases less that of returns, each on the day it happened, in the
             shop's currency; the product's price where the event has none. A return without a price is worth
-            what the shopper's latest earlier purchase of that product cost.
+            what the purchases it undoes cost.
+  undone    a return takes from the shopper's latest earlier purchases of that product what earlier returns
+            have left of them, up to its quantity: the law of `apps.datasets.netting`.
   attributed  a purchase within the attribution window after the shopper's last click that carries a slate's
-            request id goes to that click's slate, and to no other. Its later return is taken off again.
+            request id goes to that click's slate, and to no other. What a return undoes of it is taken off
+            again, on the day of the return.
   direct    the part of it where that last click was on the very product.
   assisted  a purchase that is not attributed, of a product that stood in a slate of the base within the
             window; kept apart, given to the latest such slate.
@@ -105,9 +108,9 @@ COUNTS: tuple[str, ...] = (
         ('attributed_direct', direct)) c (name, value)
     """,
     """
-    SELECT r.day, p.placement, 'attributed_revenue', -sum(r.undone_amount)
-    FROM m_return r CROSS JOIN LATERAL (VALUES (''), (r.placement)) p (placement)
-    WHERE r.placement IS NOT NULL GROUP BY r.day, p.placement
+    SELECT u.day, p.placement, 'attributed_revenue', -sum(u.amount)
+    FROM m_undone u CROSS JOIN LATERAL (VALUES (''), (u.placement)) p (placement)
+    WHERE u.placement IS NOT NULL GROUP BY u.day, p.placement
     """,
     """
     SELECT a.day, p.placement, c.name, c.value FROM (

@@ -17,6 +17,20 @@ from apps.metrics.models import DailyItems, DailyMetric, RollupState
 # One build covers this many days at a time, so that its temporary tables stay small in a large shop.
 CHUNK_DAYS = 100
 _LOCK = 7_031_001
+LATER_RETURNS = """
+SELECT DISTINCT (r.occurred_at AT TIME ZONE %(zone)s)::date
+FROM (
+    SELECT i.shopper_id, i.product_id, min(i.occurred_at) AS at
+    FROM events_interaction i JOIN events_eventkind k ON k.id = i.kind_id
+    WHERE i.id > %(since)s AND k.role IN ('purchase', 'return') AND i.shopper_id IS NOT NULL
+    GROUP BY i.shopper_id, i.product_id
+) n JOIN LATERAL (
+    SELECT i.occurred_at FROM events_interaction i JOIN events_eventkind k ON k.id = i.kind_id
+    WHERE i.shopper_id = n.shopper_id AND i.product_id = n.product_id AND i.occurred_at >= n.at
+      AND k.role = 'return'
+    OFFSET 0
+) r ON true
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +115,7 @@ def _days_all() -> set[date]:
 
 def _days_changed(*, since_id: int) -> set[date]:
     """Days an event stored since may touch: its own, the one its session began on, those its click reaches
-    forward to, and the one its slate was served on."""
+    forward to, the one its slate was served on, and those of later returns of what was bought or returned."""
     shop = shop_clock()
     today = shop.today()
     reach = -(-shop.window // timedelta(days=1))
@@ -120,6 +134,8 @@ def _days_changed(*, since_id: int) -> set[date]:
             " JOIN events_exposure e ON e.request_id = i.request_id WHERE i.id > %(since)s",
             params,
         )
+        days.update(day for (day,) in cursor.fetchall())
+        cursor.execute(LATER_RETURNS, params)
         days.update(day for (day,) in cursor.fetchall())
     return {day for day in days if day <= today}
 

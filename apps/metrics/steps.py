@@ -134,42 +134,66 @@ LEFT JOIN LATERAL (
 WHERE p.role = 'purchase' AND p.at >= %(start)s AND p.at < %(end)s
 """
 
-# A return's purchase may lie far before the window: it is looked up by shopper and time, one by one.
-RETURN = """
-CREATE TEMP TABLE m_return ON COMMIT DROP AS
-WITH matched AS (
-    SELECT r.id, r.who, (r.at AT TIME ZONE %(zone)s)::date AS day, r.quantity, r.cost,
-           coalesce(r.own_price, b.price, r.list_price, 0) AS price,
-           b.id AS purchase_id, b.quantity AS bought, b.at AS bought_at, b.price AS bought_price, r.at,
-           r.shopper_id
-    FROM m_event r
-    LEFT JOIN LATERAL (
-        SELECT i.id, abs(i.quantity) AS quantity, i.occurred_at AS at,
-               coalesce(i.price::float8, r.list_price, 0) AS price
+# What one bought and returned of each product that comes back within the window, from the first purchase on:
+# which purchase a return undoes depends on all returns before it, however long ago. `height` is how much is
+# kept at that moment (returns of more than was bought end at 0). The order is that of `apps.datasets`.
+TRADE = """
+CREATE TEMP TABLE m_trade ON COMMIT DROP AS
+WITH pair AS (
+    SELECT DISTINCT shopper_id, product_id, list_price FROM m_event
+    WHERE role = 'return' AND shopper_id IS NOT NULL AND product_id IS NOT NULL
+      AND at >= %(start)s AND at < %(end)s
+), summed AS (
+    SELECT p.shopper_id, p.product_id, t.*,
+           sum(CASE WHEN is_return THEN -quantity ELSE quantity END) OVER w AS sum, row_number() OVER w AS n
+    FROM pair p JOIN LATERAL (
+        SELECT i.id, i.occurred_at AS at, i.client_event_id, k.role = 'return' AS is_return,
+               abs(i.quantity) AS quantity, coalesce(i.price::float8, p.list_price, 0) AS price
         FROM events_interaction i JOIN events_eventkind k ON k.id = i.kind_id
-        WHERE i.shopper_id = r.shopper_id AND i.product_id = r.product_id AND k.role = 'purchase'
-          AND NOT i.bot AND i.occurred_at <= r.at
-        ORDER BY i.occurred_at DESC, i.id DESC LIMIT 1
-    ) b ON true
-    WHERE r.role = 'return' AND r.at >= %(start)s AND r.at < %(end)s
-), capped AS (
-    SELECT *, greatest(0, least(quantity, bought - coalesce(sum(quantity) OVER earlier, 0))) AS undone
-    FROM matched
-    WINDOW earlier AS (
-        PARTITION BY purchase_id ORDER BY at, id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    )
+        WHERE i.shopper_id = p.shopper_id AND i.product_id = p.product_id AND NOT i.bot
+          AND k.role IN ('purchase', 'return') AND i.occurred_at < %(end)s
+        OFFSET 0 -- one look into the index a pair, not one scan of all months
+    ) t ON true
+    WINDOW w AS (PARTITION BY p.shopper_id, p.product_id ORDER BY at, client_event_id, id)
+), high AS (
+    SELECT *, sum - least(0, min(sum) OVER (PARTITION BY shopper_id, product_id ORDER BY n)) AS height
+    FROM summed
 )
-SELECT c.id, c.day, c.quantity * c.price AS amount, c.quantity * c.cost AS cost,
-       c.undone * c.bought_price AS undone_amount, a.placement
-FROM capped c
+SELECT *, lag(height, 1, 0) OVER (PARTITION BY shopper_id, product_id ORDER BY n) AS before FROM high
+"""
+
+# A return takes from the latest earlier purchases, up to its quantity, as `apps.datasets.netting` has it. One
+# that lets the height fall from h to l takes of a purchase that lifted it from a to b what of (a, b] stands
+# above l and was there ever since: the lowest height in between less the greater of a and l.
+UNDONE = """
+CREATE TEMP TABLE m_undone ON COMMIT DROP AS
+SELECT r.id AS return_id, (r.at AT TIME ZONE %(zone)s)::date AS day, b.taken, b.taken * b.price AS amount,
+       a.placement
+FROM m_trade r
+CROSS JOIN LATERAL (
+    SELECT at, price, is_return, low - greatest(before, r.height) AS taken
+    FROM (SELECT t.*, min(t.height) OVER (ORDER BY t.n DESC) AS low FROM m_trade t
+          WHERE t.shopper_id = r.shopper_id AND t.product_id = r.product_id AND t.n < r.n) t
+) b
 LEFT JOIN LATERAL (
     SELECT e.placement FROM events_interaction i
     JOIN events_eventkind k ON k.id = i.kind_id
     JOIN events_exposure e ON e.request_id = i.request_id
-    WHERE c.purchase_id IS NOT NULL AND i.shopper_id = c.shopper_id AND k.role = 'click' AND NOT i.bot
-      AND i.occurred_at <= c.bought_at AND i.occurred_at >= c.bought_at - %(window)s::interval
+    WHERE i.shopper_id = r.shopper_id AND k.role = 'click' AND NOT i.bot
+      AND i.occurred_at <= b.at AND i.occurred_at >= b.at - %(window)s::interval
     ORDER BY i.occurred_at DESC, i.id DESC LIMIT 1
 ) a ON true
+WHERE r.is_return AND r.at >= %(start)s AND NOT b.is_return AND b.taken > 1e-6
+"""
+
+RETURN = """
+CREATE TEMP TABLE m_return ON COMMIT DROP AS
+SELECT r.id, (r.at AT TIME ZONE %(zone)s)::date AS day, r.quantity * r.cost AS cost,
+       r.quantity * coalesce(r.own_price, u.amount / u.taken, r.list_price, 0) AS amount
+FROM m_event r
+LEFT JOIN (SELECT return_id, sum(taken) AS taken, sum(amount) AS amount FROM m_undone GROUP BY return_id) u
+  ON u.return_id = r.id
+WHERE r.role = 'return' AND r.at >= %(start)s AND r.at < %(end)s
 """
 
 ASSIST = """
@@ -197,11 +221,13 @@ FROM (
 STEPS: tuple[tuple[str, str], ...] = (
     ("m_event", EVENT), ("m_act", ACT), ("m_session", SESSION), ("m_order", ORDER), ("m_slate", SLATE),
     ("m_item", ITEM), ("m_slate_items", SLATE_ITEMS), ("m_click", CLICK), ("m_purchase", PURCHASE),
-    ("m_return", RETURN), ("m_assist", ASSIST), ("m_session_slate", SESSION_SLATE),
+    ("m_trade", TRADE), ("m_undone", UNDONE), ("m_return", RETURN), ("m_assist", ASSIST),
+    ("m_session_slate", SESSION_SLATE),
 )  # fmt: skip
 INDEXES: dict[str, str] = {
     "m_click": "CREATE INDEX ON m_click (who, at)",
     "m_session": "CREATE INDEX ON m_session (who, started)",
+    "m_trade": "CREATE INDEX ON m_trade (shopper_id, product_id, n)",
 }
 # Tables that are joined by what is in them; the others are only read through.
 ANALYZED = {
@@ -209,4 +235,5 @@ ANALYZED = {
     "m_slate": "who, request_id",
     "m_click": "who",
     "m_purchase": "who, product_id",
+    "m_trade": "shopper_id, product_id",
 }

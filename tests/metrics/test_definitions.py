@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from datetime import date
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from apps.accounts.models import ShopSettings
+from apps.datasets.netting import returns_net
+from apps.events.models import Interaction
 from apps.metrics.models import DailyItems
 from tests.metrics.conftest import Counts, Shop
 
@@ -237,6 +242,57 @@ def test_returned_purchase_loses_its_attribution_up_to_its_quantity(shop: Shop, 
     assert counts(5, "home")["attributed_revenue"] == 20
     assert counts(10, "home")["attributed_revenue"] == -20
     assert counts(10)["attributed_revenue"] == -20
+
+
+def test_purchase_is_undone_once_however_many_days_its_returns_are_spread_over(
+    shop: Shop, counts: Counts
+) -> None:
+    shop.product("a", price=10)
+    request = shop.slate("ann", "05 09:00", "a")
+    shop.event("click", "ann", "05 09:00", "a", request=request)
+    shop.event("purchase", "ann", "05 09:10", "a", quantity=1)
+    shop.event("return", "ann", "10 09:00", "a", quantity=1)
+    shop.event("return", "ann", "11 09:00", "a", quantity=1)
+    apart = counts(10, "home"), counts(11, "home")
+    whole = counts(11, "home", first=10)
+    assert apart[0]["attributed_revenue"] == -10
+    assert apart[1].get("attributed_revenue") is None
+    assert whole.get("attributed_revenue") is None
+
+
+def test_return_goes_down_the_purchases_latest_first(shop: Shop, counts: Counts) -> None:
+    shop.product("a", price=10)
+    for day, price, placement in (("02", 5, "home"), ("03", 6, "cart")):
+        request = shop.slate("ann", f"{day} 09:00", "a", placement=placement)
+        shop.event("click", "ann", f"{day} 09:00", "a", request=request)
+        shop.event("purchase", "ann", f"{day} 09:10", "a", quantity=2, price=price)
+    shop.event("return", "ann", "10 09:00", "a", quantity=3)
+    got, home, cart = counts(10), counts(10, "home"), counts(10, "cart")
+    assert (home["attributed_revenue"], cart["attributed_revenue"]) == (-5, -12)
+    assert got["returned"] == 17  # without a price it is worth what it undoes
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(trades=st.lists(st.tuples(st.sampled_from([1.0, 2.0, 3.0, 0.5]), st.booleans()), max_size=12))
+def test_undone_is_what_the_snapshots_law_takes(
+    shop: Shop, counts: Counts, trades: list[tuple[float, bool]]
+) -> None:
+    Interaction.objects.all().delete()
+    if not shop.products:
+        shop.product("a", price=1)
+    request = shop.slate("ann", "02 00:00", "a")
+    shop.event("click", "ann", "02 00:00", "a", request=request)
+    for hour, (quantity, is_return) in enumerate(trades):
+        kind = "return" if is_return else "purchase"
+        shop.event(kind, "ann", f"02 {hour:02}:30", "a", quantity=quantity)
+    netted = returns_net(
+        shopper=np.ones(len(trades), dtype=np.int64),
+        product=np.ones(len(trades), dtype=np.int64),
+        quantity=np.array([quantity for quantity, _ in trades], dtype=np.float64),
+        is_return=np.array([is_return for _, is_return in trades], dtype=bool),
+        timestamp=np.arange(len(trades), dtype=np.float64),
+    )
+    assert counts(2, "home").get("attributed_revenue", 0) == pytest.approx(netted.left.sum(), abs=1e-4)
 
 
 def test_assisted_is_kept_apart(shop: Shop, counts: Counts) -> None:

@@ -146,3 +146,17 @@ def test_late_events_rebuild_the_days_they_touch(shop: Shop) -> None:
     ninth = DailyMetric.objects.get(day=date(2026, 3, 9), placement="home").counts
     assert fifth["slates_clicked"] == 1
     assert ninth["attributed_revenue"] == 10
+
+
+@pytest.mark.django_db
+def test_late_purchase_rebuilds_the_day_of_the_return_that_undoes_it(shop: Shop) -> None:
+    shop.product("a", price=10)
+    request = shop.slate("ann", "05 09:00", "a")
+    shop.event("click", "ann", "05 09:00", "a", request=request)
+    shop.event("return", "ann", "12 09:00", "a")
+    with clock.pinned(NOW):
+        rollups_build()
+        shop.event("purchase", "ann", "05 10:00", "a")
+        rollups_build()
+    twelfth = DailyMetric.objects.get(day=date(2026, 3, 12), placement="home").counts
+    assert twelfth["attributed_revenue"] == -10
