@@ -20,4 +20,4 @@ translations_compile()
 services_start_for_run()
 django.setup()
 
-pytest_plugins = ["tests.processes", "tests.people", "tests.caches", "tests.serving.memory"]
+pytest_plugins = ["tests.processes", "tests.people", "tests.caches", "tests.gates", "tests.serving.memory"]

@@ -1,7 +1,9 @@
 """What a process remembers, so that it answers fast, and answers at all while the database is away.
 
-State and catalogue are looked at again at most once a second. When the database goes away the memory goes on
-answering; a thread waits for the database's return, so that no request has to wait for a time-out.
+State and catalogue are looked at again at most once a second; one thread looks while the others answer from
+what they have, unless that is too old to keep the promise that a publication is live within two seconds. When
+the database goes away the memory goes on answering; a thread waits for the database's return, so that no
+request has to wait for a time-out.
 """
 
 import logging
@@ -23,6 +25,9 @@ from apps.serving.shoppers import ShopperState, shopper_read
 
 logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 1.0
+# Older than this nobody answers from it while another thread looks, but waits for that one, within bounds.
+STALE_SECONDS = 1.5
+WAIT_SECONDS = 5.0
 PROBE_SECONDS = 1.0
 LISTS_REMEMBERED = 10_000
 SHOPPERS_REMEMBERED = 5_000
@@ -51,13 +56,18 @@ class Memory:
         return self.live.fingerprint is not None
 
     def refresh(self) -> None:
-        """Look at the database again if that is a second ago; one thread looks while the others go on."""
-        if self.away or time.monotonic() - self._checked_at < REFRESH_SECONDS:
+        """Look at the database again if that is a second ago; one thread looks while the others go on, or
+        wait for it where what they have is stale.
+        """
+        age = time.monotonic() - self._checked_at
+        if self.away or age < REFRESH_SECONDS:
             return
-        if not self._refreshing.acquire(blocking=not self.is_warm):
+        if not self.is_warm:
+            self._refreshing.acquire()
+        elif not self._refreshing.acquire(timeout=WAIT_SECONDS if age > STALE_SECONDS else 0):
             return
         try:
-            if time.monotonic() - self._checked_at >= REFRESH_SECONDS:
+            if not self.away and time.monotonic() - self._checked_at >= REFRESH_SECONDS:
                 asked_at = time.monotonic()
                 self.live = live_read(self.live)
                 self.catalogue = self.catalogue.refreshed()

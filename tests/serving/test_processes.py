@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connections
 from django.test import Client
@@ -18,9 +20,10 @@ from apps.merchandising.models import Placement
 from apps.serving import memory
 from apps.serving.models import ListScope
 from apps.serving.pipeline import recommend
-from apps.serving.slate import Rung, SlateRequest
+from apps.serving.slate import Rung, Slate, SlateRequest
 from recoportal.env import BASE_DIR
 from tests.factories.shop import shoppers_make
+from tests.gates import Gate
 from tests.processes import RealProcess, child_environment, free_port
 from tests.serving.shop import catalogue_make, home_make, rules_publish, version_make
 
@@ -122,46 +125,82 @@ def test_a_process_that_never_saw_the_database_says_so(home: Placement) -> None:
         asker.stop()
 
 
-def test_while_the_database_is_away_memory_answers_and_then_comes_back(
-    home: Placement, monkeypatch: pytest.MonkeyPatch
+def ask(shopper: str = "s1", n: int = 3) -> Slate:
+    return recommend(SlateRequest(placement="home", shopper=shopper, n=n))
+
+
+def come_back(held: memory.Memory) -> None:
+    """Wait until the watching thread has found the database again."""
+    deadline = time.monotonic() + 20
+    while held.away and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not held.away
+
+
+def test_while_the_database_is_away_memory_answers_until_it_is_seen_to_be_back(
+    home: Placement, database_gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The connection's port is closed for real, then opened again."""
-    known = recommend(SlateRequest(placement="home", shopper="s1", n=3))
-    assert known.rung == Rung.SHOPPER
-    settings = connections["default"].settings_dict
-    port = settings["PORT"]
-    held = memory.memory_current()
     monkeypatch.setattr(memory, "PROBE_SECONDS", 0.1)
-    connections["default"].close()
-    try:
-        settings["PORT"] = str(free_port())
-        memory._memories[(settings["HOST"], settings["PORT"], settings["NAME"])] = held
-        slate = recommend(SlateRequest(placement="home", shopper="s1", n=3))
-        assert slate.rung == Rung.MEMORY
-        assert [item.sku for item in slate.items] == [item.sku for item in known.items]
-        stranger = recommend(SlateRequest(placement="home", shopper="never-seen", n=4))
-        assert stranger.rung == Rung.MEMORY
-        assert [item.sku for item in stranger.items] == ["p20", "p21", "p22", "p23"]
-        assert held.away
-    finally:
-        settings["PORT"] = port
-    # The watching thread looks where it was told the database is; here that address changed back.
-    held.away = False
-    assert recommend(SlateRequest(placement="home", shopper="s1", n=3)).rung == Rung.SHOPPER
+    known = ask()
+    assert known.rung == Rung.SHOPPER
+    held = memory.memory_current()
+    database_gate.shut()
+    slate = ask()
+    assert held.away
+    assert slate.rung == Rung.MEMORY
+    assert [item.sku for item in slate.items] == [item.sku for item in known.items]
+    stranger = ask("never-seen", 4)
+    assert stranger.rung == Rung.MEMORY
+    assert [item.sku for item in stranger.items] == ["p20", "p21", "p22", "p23"]
+    knocks = database_gate.turned_away
+    for _ in range(20):
+        ask()
+    assert database_gate.turned_away - knocks < 5, "the watching thread knocks, no slate does"
+    database_gate.open()
+    come_back(held)
+    assert ask().rung == Rung.SHOPPER
 
 
-def test_exposures_wait_for_the_database(home: Placement) -> None:
+def test_exposures_wait_for_the_database(
+    home: Placement, database_gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "PROBE_SECONDS", 0.1)
     _, key = api_client_create(name="shop", scopes=["recommend"])
     client = Client(headers={"Authorization": f"Api-Key {key}"})
     url = "/api/v1/recommendations/home?shopper=s1"
     assert client.get(url).json()["rung"] == "shopper"
     held = memory.memory_current()
-    held.away = True
+    database_gate.shut()
     assert client.get(url).json()["rung"] == "memory"
+    database_gate.open()
+    come_back(held)
     assert Exposure.objects.count() == 1
-    held.away = False
     assert client.get(url).json()["rung"] == "shopper"
     assert Exposure.objects.count() == 3
+
+
+def test_nobody_answers_from_stale_memory_while_another_thread_looks(home: Placement) -> None:
+    """A process that slept for minutes gets two requests at once; the database takes its time."""
+    ask()
+    rules_publish(home, {"id": "h", "kind": "hide", "target": {"type": "product", "skus": ["p00"]}})
+    memory.memory_current()._checked_at -= 600.0
+    slates: list[Slate] = []
+
+    def one() -> None:
+        slates.append(ask())
+        connections["default"].close()
+
+    threads = [threading.Thread(target=one) for _ in range(3)]
+    blocker = psycopg.connect(**{**connections["default"].get_connection_params(), "cursor_factory": None})
+    with blocker:
+        blocker.execute("LOCK TABLE merchandising_placement IN ACCESS EXCLUSIVE MODE")
+        for thread in threads:
+            thread.start()
+        threads[1].join(timeout=0.5)
+        assert slates == [], "all wait for the one that looks"
+    for thread in threads:
+        thread.join(timeout=20)
+    assert [slate.publication_number for slate in slates] == [2, 2, 2]
 
 
 def test_the_web_never_loads_torch(tmp_path: Path, committed_db: None) -> None:
