@@ -3,12 +3,14 @@
 For plain views; `api.py` has REST framework's.
 
 A key is looked up at most once every KEY_SECONDS per process, so that a revoked one stops within two seconds.
+While the database is away, too: a key that was good goes on, and only one request in KEY_SECONDS asks for it.
 """
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -50,6 +52,15 @@ class ApiCaller:
         return True
 
 
+@dataclass(frozen=True, slots=True)
+class _Good:
+    """A key that was good at `good_at` and was last asked for at `tried_at` (monotonic seconds)."""
+
+    caller: ApiCaller
+    good_at: float
+    tried_at: float
+
+
 @dataclass(slots=True)
 class _Window:
     minute: int
@@ -58,14 +69,19 @@ class _Window:
 
 
 _lock = threading.Lock()
-_known: dict[tuple[str, str], tuple[float, ApiCaller | None]] = {}
+KeyName = tuple[str, str]
+"""Database and hash of the key."""
+_good: dict[KeyName, _Good] = {}
+# Keys that were not good, with the moment of asking, the oldest first.
+_unknown: OrderedDict[KeyName, float] = OrderedDict()
 _windows: dict[tuple[str, int], _Window] = {}
 
 
 def api_keys_forget() -> None:
     """Drop what this process knows of keys and throttles."""
     with _lock:
-        _known.clear()
+        _good.clear()
+        _unknown.clear()
         _windows.clear()
 
 
@@ -83,19 +99,31 @@ def caller_of_key(key: str) -> ApiCaller | None:
     """The caller whose key this is; None when it is unknown or revoked."""
     name = (connection.settings_dict["NAME"], token_hash(key))
     moment = time.monotonic()
-    known = _known.get(name)
-    if known and moment - known[0] < KEY_SECONDS:
-        return known[1]
+    good = _good.get(name)
+    if good is not None and moment - good.tried_at < KEY_SECONDS:
+        return good.caller
+    if moment - _unknown.get(name, -KEY_SECONDS) < KEY_SECONDS:
+        return None
+    if good is not None:
+        # Others go on meanwhile: during an outage asking takes as long as the wait for a connection.
+        _good[name] = replace(good, tried_at=moment)
     try:
         caller = _caller_load(name[1])
     except (OperationalError, InterfaceError):
-        if known and known[1] and moment - known[0] < OUTAGE_SECONDS:
-            return known[1]
+        if good is not None and moment - good.good_at < OUTAGE_SECONDS:
+            _good[name] = replace(good, tried_at=time.monotonic())
+            return good.caller
         raise
     with _lock:
-        if len(_known) >= CACHE_LIMIT:  # somebody is trying keys
-            _known.clear()
-        _known[name] = (moment, caller)
+        if caller is not None:
+            _unknown.pop(name, None)
+            _good[name] = _Good(caller, moment, moment)
+        else:
+            _good.pop(name, None)
+            _unknown[name] = moment
+            _unknown.move_to_end(name)
+            while len(_unknown) > CACHE_LIMIT:  # somebody is trying keys
+                _unknown.popitem(last=False)
     return caller
 
 
