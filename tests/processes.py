@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING
 import pytest
 import redis
 from django.conf import settings
+from django.db import connections
 
 from recoportal.databases import database_url_with_name
 from recoportal.env import BASE_DIR
@@ -207,7 +208,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium(django_db_setup: None) -> Iterator[Browser]:
     """Give headless Chromium of the system's packages; the test is skipped where there is none."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
@@ -218,7 +219,11 @@ def chromium() -> Iterator[Browser]:
 
     # Playwright's synchronous interface keeps an event loop in this thread; Django would refuse the ORM.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    # Inside that loop Django keeps another connection object, which must know the rows to restore as well.
+    rows_of_migrations = vars(connections["default"]).get("_test_serialized_contents")
     with sync_playwright() as playwright:
+        if rows_of_migrations is not None:
+            vars(connections["default"])["_test_serialized_contents"] = rows_of_migrations
         browser = playwright.chromium.launch(
             executable_path=path, headless=True, args=list(CHROMIUM_ARGUMENTS)
         )
