@@ -358,19 +358,25 @@ def placements_ensure(*, actor: User | None = None) -> list[Placement]:
 
 @transaction.atomic
 def weights_default_set(
-    *, weights: Mapping[str, float], note: str = "", actor: User | None = None
+    *,
+    weights: Mapping[str, float],
+    weights_repeat: Mapping[str, float] | None = None,
+    note: str = "",
+    actor: User | None = None,
 ) -> list[Publication]:
     """Publish tuned weights on the shopper placements that no person has published on yet.
 
-    A merchandiser's choice is never overwritten. Their drafts follow where they hold no unpublished work.
+    weights_repeat: tuned on lists with what was bought before, for placements that show it again; without
+    them those keep what they have. A merchandiser's choice is never overwritten. Their drafts follow where they hold no unpublished work.
     """
     published = []
     for placement in Placement.objects.filter(kind=PlacementKind.SHOPPER, archived_at=None).order_by("id"):
         locked = placement_lock(placement)
         live = locked.live_publication
-        if locked.publications.exclude(published_by=None).exists() or live is None:
+        tuned = weights_repeat if locked.repeat_purchases else weights
+        if tuned is None or live is None or locked.publications.exclude(published_by=None).exists():
             continue
-        parsed = weights_parse(weights, sources=sources_known(), kind=locked.kind)
+        parsed = weights_parse(tuned, sources=sources_known(), kind=locked.kind)
         draft = _draft_lock(locked, None)
         if parsed == live.weights:
             continue

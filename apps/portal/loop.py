@@ -109,13 +109,15 @@ class Loop:
         if not live_versions():
             raise LoopBroken("No version went live; see the runs' logs under Models.")
 
-    def publish(self, weights: dict[str, float]) -> None:
-        """Build the lists of what is live and publish the tuned weights."""
+    def publish(self, weights: dict[str, dict[str, float]]) -> None:
+        """Build the lists of what is live and publish the weights tuned under each protocol."""
         with self.step("lists"):
             lists_missing_build()
         with self.step("publish"):
             placements_ensure()
-            for publication in weights_default_set(weights=weights, note="Tuned on history"):
+            for publication in weights_default_set(
+                weights=weights["new"], weights_repeat=weights["all"], note="Tuned on history"
+            ):
                 self.say(f"published {publication}")
 
     def serve(self) -> dict[str, Any]:

@@ -199,3 +199,14 @@ def test_tuned_weights_become_the_default_only_where_nobody_has_chosen(home: Pla
     assert other.live_publication.number == 1
     assert Draft.objects.get(placement=home).weights == {"ease": 0.9, "als": 0.3}
     assert weights_default_set(weights={"ease": 0.9, "als": 0.3}) == []
+
+
+def test_placements_that_repeat_purchases_get_the_weights_tuned_for_that(home: Placement) -> None:
+    placement_create(
+        code="again", name="Again", kind="shopper", weights={"personal": 1.0}, repeat_purchases=True
+    )
+    published = weights_default_set(weights={"ease": 0.9}, weights_repeat={"personal": 0.7, "ease": 0.2})
+    live = {publication.placement.code: publication.weights for publication in published}
+    assert live == {"home": {"ease": 0.9}, "again": {"personal": 0.7, "ease": 0.2}}
+    published = weights_default_set(weights={"als": 0.5})
+    assert [publication.placement.code for publication in published] == ["home"], "none were tuned for again"

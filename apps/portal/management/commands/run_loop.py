@@ -55,7 +55,7 @@ class Command(BaseCommand):
             imported = self.imported(dataset, path, database)
         snapshot = loop.snapshot()
         compared = loop.compare(snapshot, lists)
-        loop.publish(compared["hybrid"]["weights"]["new"])
+        loop.publish(compared["hybrid"]["weights"])
         served = loop.serve()
         return {
             "imported": imported,
