@@ -367,7 +367,8 @@ def weights_default_set(
     """Publish tuned weights on the shopper placements that no person has published on yet.
 
     weights_repeat: tuned on lists with what was bought before, for placements that show it again; without
-    them those keep what they have. A merchandiser's choice is never overwritten. Their drafts follow where they hold no unpublished work.
+    them those keep what they have. A merchandiser's choice is never overwritten. Drafts follow where they
+    hold no unpublished work.
     """
     published = []
     for placement in Placement.objects.filter(kind=PlacementKind.SHOPPER, archived_at=None).order_by("id"):
