@@ -1,5 +1,7 @@
 """Daily rollups: numerators and denominators only, so that any period adds up."""
 
+from datetime import timedelta
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
@@ -44,12 +46,18 @@ class DailyItems(models.Model):
 
 
 class RollupState(models.Model):
-    """How far the rollups have come: one row."""
+    """How far the rollups have come, and by which time zone and attribution window: one row."""
 
     through_id = models.BigIntegerField(default=0, help_text="Interactions up to this id are in the rollups.")
+    time_zone = models.CharField(max_length=64, default="")
+    attribution_seconds = models.PositiveIntegerField(default=0)
     built_at = models.DateTimeField(auto_now=True)
     seconds = models.FloatField(default=0.0)
     days = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"through event {self.through_id}"
+
+    def describes(self, *, zone: str, window: timedelta) -> bool:
+        """Whether the rollups were built with this time zone and attribution window (never built: no)."""
+        return (self.time_zone, self.attribution_seconds) == (zone, int(window.total_seconds()))

@@ -16,6 +16,7 @@ from apps.metrics.models import DailyItems, DailyMetric, RollupState
 
 # One build covers this many days at a time, so that its temporary tables stay small in a large shop.
 CHUNK_DAYS = 100
+SETTLE_SECONDS = 2.0
 _LOCK = 7_031_001
 LATER_RETURNS = """
 SELECT DISTINCT (r.occurred_at AT TIME ZONE %(zone)s)::date
@@ -81,29 +82,60 @@ def days_build(*, first: date, last: date) -> BuildResult:
 
 
 def rollups_build(*, everything: bool = False) -> BuildResult:
-    """Build yesterday and today, and all days that events stored since the last build may have changed."""
+    """Build yesterday and today, and all days that events stored since the last build may have changed.
+
+    Where the shop's time zone or attribution window is no longer the one the rollups were built with, every
+    day is built again: a history in two definitions would compare nothing.
+    """
     started = time.perf_counter()
+    shop = shop_clock()
+    state = RollupState.objects.filter(pk=1).first() or RollupState(pk=1)
+    everything = everything or not state.describes(zone=shop.zone.key, window=shop.window)
     newest = _scalar("SELECT coalesce(max(id), 0) FROM events_interaction")
-    state = RollupState.objects.filter(pk=1).first()
-    days = _days_all() if everything or state is None else _days_changed(since_id=state.through_id)
+    settled = _writers_wait()
+    days = _days_all(shop) if everything else _days_changed(shop, since_id=state.through_id)
     for first, last in _ranges(days):
         days_build(first=first, last=last)
-    seconds = time.perf_counter() - started
-    RollupState.objects.update_or_create(
-        pk=1, defaults={"through_id": newest, "seconds": seconds, "days": len(days)}
-    )
-    return BuildResult(days=len(days), seconds=seconds)
+    if everything:
+        _others_forget(days)
+    if settled:
+        state.through_id = newest
+    state.time_zone, state.attribution_seconds = shop.zone.key, int(shop.window.total_seconds())
+    state.seconds, state.days = time.perf_counter() - started, len(days)
+    state.save()
+    return BuildResult(days=state.days, seconds=state.seconds)
 
 
-def _scalar(sql: str) -> Any:
+def _writers_wait() -> bool:
+    """Wait for the transactions that are writing now; whether all have ended within `SETTLE_SECONDS`.
+
+    Ids are given out before their rows are committed: while an import runs, the highest id to be seen is no
+    sign that all below it are there. Until it has ended, the next build starts from the same id again.
+    """
+    deadline = time.monotonic() + SETTLE_SECONDS
+    following = _scalar("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    running = "SELECT EXISTS (SELECT FROM pg_snapshot_xip(pg_current_snapshot()) x WHERE x < %s::text::xid8)"
+    while _scalar(running, following):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _others_forget(days: set[date]) -> None:
+    """Drop days outside of those just built: another time zone may begin a day later."""
+    for model in (DailyMetric, DailyItems):
+        model.objects.exclude(day__range=(min(days), max(days))).delete()
+
+
+def _scalar(sql: str, *params: Any) -> Any:
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, params)
         row = cursor.fetchone()
     return row[0] if row else None
 
 
-def _days_all() -> set[date]:
-    shop = shop_clock()
+def _days_all(shop: ShopClock) -> set[date]:
     oldest = _scalar(
         "SELECT least((SELECT min(occurred_at) FROM events_interaction),"
         " (SELECT min(served_at) FROM events_exposure))"
@@ -113,10 +145,9 @@ def _days_all() -> set[date]:
     return set(_days_between(first, today))
 
 
-def _days_changed(*, since_id: int) -> set[date]:
+def _days_changed(shop: ShopClock, *, since_id: int) -> set[date]:
     """Days an event stored since may touch: its own, the one its session began on, those its click reaches
     forward to, the one its slate was served on, and those of later returns of what was bought or returned."""
-    shop = shop_clock()
     today = shop.today()
     reach = -(-shop.window // timedelta(days=1))
     days = {today, today - timedelta(days=1)}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import date
 from statistics import mean
+from threading import Event, Thread
 
 import numpy as np
 import pytest
+from django.db import connection, transaction
 from scipy import stats
 
+from apps.accounts.models import ShopSettings
 from apps.core import clock
-from apps.metrics import intervals
+from apps.metrics import intervals, rollups
 from apps.metrics.models import DailyMetric
 from apps.metrics.rollups import rollups_build
 from apps.metrics.selectors import Period, catalogue_use, gini, metric_series, metric_summary
@@ -160,3 +163,58 @@ def test_late_purchase_rebuilds_the_day_of_the_return_that_undoes_it(shop: Shop)
         rollups_build()
     twelfth = DailyMetric.objects.get(day=date(2026, 3, 12), placement="home").counts
     assert twelfth["attributed_revenue"] == -10
+
+
+@pytest.mark.django_db
+def test_other_time_zone_or_window_builds_all_days_again(shop: Shop) -> None:
+    shop.product("a", price=10)
+    request = shop.slate("ann", "04 22:00", "a")
+    shop.event("click", "ann", "04 22:00", "a", request=request)
+    shop.event("purchase", "ann", "06 09:00", "a")
+
+    def revenue_of(day: int) -> float | None:
+        rows = DailyMetric.objects.filter(day=date(2026, 3, day), placement="home")
+        return rows.get().counts.get("attributed_revenue") if rows else None
+
+    with clock.pinned(NOW):
+        rollups_build()
+        assert revenue_of(6) is None
+        ShopSettings.objects.update(attribution_hours=48)
+        rollups_build()
+        assert revenue_of(6) == 10
+        assert DailyMetric.objects.earliest("day").day == date(2026, 3, 4)
+        ShopSettings.objects.update(time_zone="Asia/Shanghai")  # UTC+8: nothing happened on the 4th there
+        built = rollups_build()
+        assert DailyMetric.objects.earliest("day").day == date(2026, 3, 5)
+        assert built.days == 16
+        assert rollups_build().days < 16
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_committed_after_a_build_that_saw_later_ones_is_counted(
+    committed_db: None, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "SETTLE_SECONDS", 0.1)
+    shop.product("a", price=10)
+    shop.event("view", "ann", "04 09:00", "a")
+    with clock.pinned(NOW):
+        rollups_build()
+    written, done = Event(), Event()
+
+    def import_slowly() -> None:
+        with transaction.atomic():
+            shop.event("purchase", "ann", "05 09:00", "a")
+            written.set()
+            done.wait(30)
+        connection.close()
+
+    slow = Thread(target=import_slowly)
+    slow.start()
+    assert written.wait(30)
+    shop.event("view", "bob", "06 09:00", "a")  # a higher id, committed first
+    with clock.pinned(NOW):
+        rollups_build()
+        done.set()
+        slow.join()
+        rollups_build()
+    assert DailyMetric.objects.get(day=date(2026, 3, 5), placement="").counts["orders"] == 1
