@@ -7,8 +7,8 @@ from typing import Literal
 
 from django.db import connection
 from django.utils.functional import Promise
+from django.utils.translation import get_language_info, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from apps.accounts.selectors import shop_settings_get
 from apps.core import clock
@@ -116,6 +116,14 @@ def quality_report() -> Quality:
     return Quality(checks, _kind_counts(window), DAYS)
 
 
+def language_said(code: str) -> str:
+    """A language's name in the reader's language; the code itself where Django does not know it."""
+    try:
+        return str(get_language_info(code)["name_translated"])
+    except KeyError:
+        return code
+
+
 def _rows(query: str, parameters: Window) -> list[tuple[int, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
@@ -159,7 +167,7 @@ def _product_checks() -> Iterable[QualityCheck]:
     )  # fmt: skip
     for language in shop_settings_get().languages:
         missing = _rows(TEXTS, {"language": language})[0][0]
-        named = _("Products without a text in “%(language)s”") % {"language": language}
+        named = _("Products without a text in “%(language)s”") % {"language": language_said(language)}
         why = gettext_lazy("Shoppers of that language read them in another one.")
         level = _level(missing, total, warn=0.05, bad=0.9)
         yield QualityCheck(f"text-{language}", named, missing, total, why, level)
