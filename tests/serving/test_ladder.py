@@ -88,6 +88,14 @@ def test_an_anonymous_session_counts_too() -> None:
 
 
 @pytest.mark.usefixtures("shop")
+def test_what_a_visitor_looked_at_before_logging_in_counts_on() -> None:
+    CandidateList.objects.filter(scope=ListScope.SHOPPER_NEW).delete()
+    events_record(event("view", shopper="", session="v7", sku="p01"))
+    assert ask(session="v7").rung == Rung.SESSION
+    assert ask().rung == Rung.SEGMENT
+
+
+@pytest.mark.usefixtures("shop")
 def test_then_the_region_but_only_with_consent() -> None:
     CandidateList.objects.filter(scope__in=[ListScope.SHOPPER_NEW, ListScope.ITEM]).delete()
     slate = ask()

@@ -136,6 +136,40 @@ def test_a_dislike_holds_on_the_very_next_slate(shopper: Shopper, ids: dict[str,
     assert "p01" not in skus(ask())
 
 
+def minutes_ago(n: int) -> str:
+    return (clock.now() - timedelta(minutes=n)).isoformat()
+
+
+def visitor(n: int = 30) -> list[str]:
+    return skus(recommend(SlateRequest(placement="home", session="v9", n=n)))
+
+
+@pytest.mark.usefixtures("home")
+def test_an_anonymous_dislike_holds_until_a_later_like() -> None:
+    stranger = {"shopper": "", "session": "v9", "sku": "p01"}
+    events_record(event("like", **stranger, occurred_at=minutes_ago(50)))
+    assert "p01" in visitor()
+    events_record(event("dislike", **stranger, occurred_at=minutes_ago(40)))
+    assert "p01" not in visitor()
+    events_record(event("view", **stranger, occurred_at=minutes_ago(30)))
+    assert "p01" not in visitor(), "a look takes nothing back"
+    events_record(event("like", **stranger, occurred_at=minutes_ago(20)))
+    assert "p01" in visitor()
+
+
+@pytest.mark.usefixtures("home")
+def test_what_a_visitor_disliked_before_logging_in_stays_away() -> None:
+    events_record(
+        event("dislike", shopper="", session="v9", sku="p01", occurred_at=minutes_ago(40)),
+        event("dislike", shopper="", session="other", sku="p02", occurred_at=minutes_ago(40)),
+    )
+    assert "p01" not in skus(ask(30, session="v9"))
+    assert {"p01", "p02"} <= set(skus(ask(30))), "another visit"
+    assert "p02" in skus(ask(30, session="v9"))
+    events_record(event("like", shopper="s1", session="v9", sku="p01", occurred_at=minutes_ago(10)))
+    assert "p01" in skus(ask(30, session="v9"))
+
+
 @pytest.mark.usefixtures("home")
 def test_variants_of_what_is_disliked_go_too() -> None:
     Product.objects.filter(sku__in=["p01", "p03"]).update(group_key="g", updated_at=clock.now())
