@@ -11,9 +11,11 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.accounts.models import User
+from apps.accounts.selectors import shop_settings_get
 from apps.catalog.services import category_names_set, product_upsert_many
 from apps.core import clock
-from apps.core.errors import RowError
+from apps.core.errors import Conflict, RowError
 from apps.events.kinds import kinds_by_code
 from apps.events.services import (
     event_kind_save,
@@ -27,6 +29,7 @@ from apps.portal.demo.pictures import pictures_write
 from apps.portal.demo.truth import truth_save, world_head
 from apps.portal.demo.wording import Look
 from apps.portal.demo.world import World, streams, world_build
+from apps.portal.staff import DEMO_LOGINS
 
 SOURCE = "demo"
 OWN_KINDS = {"coupon": "Coupon", "sponsored_impression": "Sponsored impression"}
@@ -66,6 +69,7 @@ def demo_seed(
         with timer("pictures"):
             done.pictures = _pictures_of(head)
         return done
+    _foreign_refuse()
     with timer("generating the shop"):
         world = world_build(
             end=end or clock.now(), seed=seed, products=products, shoppers=shoppers, days=days,
@@ -77,6 +81,16 @@ def demo_seed(
     with timer("hidden truths"):
         done.truths = truth_save(world=world)
     return done
+
+
+def _foreign_refuse() -> None:
+    """A shop that somebody runs gets no invented goods, and no logins whose passwords everybody knows."""
+    own = {login.username for login in DEMO_LOGINS}
+    if shop_settings_get().set_up_at is not None or User.objects.exclude(username__in=own).exists():
+        raise Conflict(
+            f"The database {settings.SHOP_NAME!r} holds a shop that is not the demo. Name an empty one in"
+            " DATABASE_URL, or leave that unset: the demo then has a server of its own."
+        )
 
 
 def _store(world: World, done: Seeded, timer: "_Timer") -> None:

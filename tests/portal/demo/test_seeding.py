@@ -4,15 +4,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from apps.accounts.models import User
+from apps.accounts.selectors import shop_settings_forget
+from apps.accounts.services import shop_settings_update
 from apps.catalog.models import Category, Product, ProductText
+from apps.core import clock
 from apps.events.models import EventKind, Interaction, Review, Shopper
 from apps.portal.demo.seeding import Seeded, demo_seed, picture_folder
 from apps.portal.demo.truth import stage_load, truth_of, world_head
 from apps.portal.demo.world import world_build
+from apps.portal.management.commands.demo import Command
 from apps.portal.models import DemoTruth
+from apps.portal.stack import Stack, StackError
+from recoportal.env import BASE_DIR
 from tests.portal.demo.conftest import END
+from tests.processes import child_environment
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +97,30 @@ def test_the_simulators_minds_are_those_that_made_the_history() -> None:
     assert len(stage_load(shoppers=10).shoppers) == 10
     assert truth_of("review") == {key: {"aspects": said} for key, said in world.reviews.truths.items()}
     assert set(truth_of("coupon")) == {"C1", "C2", "C3", "C4"}
+
+
+def test_shop_that_somebody_runs_is_refused_and_gets_no_demo_logins() -> None:
+    User.objects.create_user("owner", password="x")
+    with pytest.raises(CommandError, match="not the demo"):
+        call_command("seed_demo", products=150, shoppers=80, days=20)
+    assert not Product.objects.exists()
+    User.objects.all().delete()
+    shop_settings_update(set_up_at=clock.now())
+    shop_settings_forget()
+    with pytest.raises(CommandError, match="not the demo"):
+        call_command("seed_demo", products=150, shoppers=80, days=20)
+    assert not Product.objects.exists()
+
+
+@pytest.mark.slow
+def test_demo_gives_a_foreign_shop_no_logins(
+    committed_db: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    User.objects.create_user("owner", password="x")
+    for name, value in child_environment().items():
+        monkeypatch.setenv(name, value)
+    demo = Command()
+    demo.seconds = {}
+    with pytest.raises(StackError, match="seed_demo ended with code 1"):
+        demo.start(Stack(data_dir=tmp_path, root=BASE_DIR, say=print))
+    assert list(User.objects.values_list("username", flat=True)) == ["owner"]

@@ -93,10 +93,11 @@ class Command(BaseCommand):
         with self.timed("database and roles"):
             call_command("migrate", interactive=False, verbosity=0)
             roles_sync()
-            demo_staff_ensure()
         for title, command in STEPS:
             with self.timed(title):
                 self.step(command)
+        # Only now: the first step refuses a shop that is not the demo.
+        demo_staff_ensure()
         with self.timed("static files"):
             if not static_files_collected():
                 self.step(("collectstatic", "--noinput", "--verbosity=0"))

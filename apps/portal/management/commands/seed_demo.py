@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.core.errors import Conflict
 from apps.portal.demo.seeding import demo_seed
 from apps.portal.demo.world import DAYS, PRODUCTS, SEED, SHOPPERS
 
@@ -26,14 +27,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Seed and say what was done."""
-        done = demo_seed(
-            seed=options["seed"],
-            products=options["products"],
-            shoppers=options["shoppers"],
-            days=options["days"],
-            end=moment_of(options["end"]),
-            say=self.say,
-        )
+        try:
+            done = demo_seed(
+                seed=options["seed"],
+                products=options["products"],
+                shoppers=options["shoppers"],
+                days=options["days"],
+                end=moment_of(options["end"]),
+                say=self.say,
+            )
+        except Conflict as error:
+            raise CommandError(error.message) from error
         if options["json"]:
             self.stdout.write(json.dumps(done.as_json()))
         elif done.fresh:
