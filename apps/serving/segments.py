@@ -1,11 +1,13 @@
 """Segments of shoppers that have lists of their own: the consented regions."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from apps.ml.base import TrainOptions
-from apps.ml.dataset import ANONYMOUS, Dataset, Ints
+from apps.ml.configs import PopularConfig
+from apps.ml.dataset import Dataset, Ints
+from apps.ml.models.popular import popular_by_segment
 from apps.ml.topn import SERVED_LIST_LENGTH, TopN
-from apps.ml.train import train
 from apps.serving.lists import segment_key
 from apps.training.models import ModelVersion
 
@@ -13,6 +15,7 @@ from apps.training.models import ModelVersion
 SHOPPERS_MIN = 20
 REGIONS_MAX = 200
 FAMILY = "popular"
+REGION = "region"
 
 
 def segment_lists(version: ModelVersion) -> tuple[Ints, TopN]:
@@ -21,23 +24,21 @@ def segment_lists(version: ModelVersion) -> tuple[Ints, TopN]:
     Snapshots carry a region only for shoppers who agreed to its use.
     """
     snapshot = version.run.snapshot if version.run is not None else None
-    if version.recipe.family != FAMILY or snapshot is None:
-        return np.zeros(0, np.int64), TopN.empty(0, SERVED_LIST_LENGTH)
-    dataset = Dataset.from_snapshot(snapshot.path)
-    if "region" not in dataset.shoppers:
-        return np.zeros(0, np.int64), TopN.empty(0, SERVED_LIST_LENGTH)
-    regions = dataset.shoppers["region"].astype("string").fillna("")
+    lists: dict[str, TopN] = {}
+    if version.recipe.family == FAMILY and snapshot is not None:
+        dataset = _large_regions(Dataset.from_snapshot(snapshot.path))
+        config = PopularConfig.from_dict(version.config)
+        lists = popular_by_segment(dataset, config, REGION, SERVED_LIST_LENGTH)
+    keys = np.array([segment_key(region) for region in lists], dtype=np.int64)
+    return keys, TopN.stack(list(lists.values()), SERVED_LIST_LENGTH)
+
+
+def _large_regions(dataset: Dataset) -> Dataset:
+    """The same data with small regions taken out of the shoppers' attributes."""
+    if REGION not in dataset.shoppers:
+        return dataset
+    regions = dataset.shoppers[REGION].astype("string").fillna("")
     counts = regions[regions != ""].value_counts()
-    keys, tops = [], []
-    for region in counts[counts >= SHOPPERS_MIN].index[:REGIONS_MAX]:
-        members = (regions == region).to_numpy()
-        mask = np.zeros(len(dataset), dtype=np.bool_)
-        known = dataset.user >= 0
-        mask[known] = members[dataset.user[known]]
-        part = dataset.select(mask)
-        if not len(part):
-            continue
-        model = train(FAMILY, version.config, part, TrainOptions(seed=version.seed))
-        keys.append(segment_key(str(region)))
-        tops.append(model.recommend([ANONYMOUS], SERVED_LIST_LENGTH))
-    return np.asarray(keys, dtype=np.int64), TopN.stack(tops, SERVED_LIST_LENGTH)
+    large = counts[counts >= SHOPPERS_MIN].index[:REGIONS_MAX]
+    kept = regions.where(regions.isin(large), "").astype("object")
+    return replace(dataset, shoppers=dataset.shoppers.assign(**{REGION: kept}))
