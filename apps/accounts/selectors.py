@@ -5,13 +5,12 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from apps.accounts.models import ApiClient, AuditEntry, ShopSettings, StaffInvitation, User
+from apps.accounts.models import ApiClient, ShopSettings, StaffInvitation, User
 from apps.accounts.roles import ADMIN, ROLE_CODES
 from apps.core import clock
 
@@ -85,12 +84,6 @@ def invitations_open() -> QuerySet[StaffInvitation]:
 def api_clients_list() -> QuerySet[ApiClient]:
     """All API clients, live ones first."""
     return ApiClient.objects.select_related("created_by").order_by("revoked_at", "name")
-
-
-def audit_of(*, object_type: str, object_id: Any, limit: int = 50) -> list[AuditEntry]:
-    """What happened to one object, newest first."""
-    entries = AuditEntry.objects.filter(object_type=object_type, object_id=str(object_id))
-    return list(entries.select_related("actor")[:limit])
 
 
 def user_roles(user: User) -> frozenset[str]:

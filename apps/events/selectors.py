@@ -1,22 +1,15 @@
 """Reads of shoppers and what they did. Answers are values, not rows: they cross seams."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
 
 from apps.catalog.selectors import ProductFacts, product_get_many
-from apps.core import clock
-from apps.events.models import Dislike, EventKind, EventRole, Exposure, Interaction, Shopper
-
-TASTE_ROLES = (EventRole.VIEW, EventRole.CLICK, EventRole.CART, EventRole.PURCHASE, EventRole.LIKE)
-# A session is remembered this long: older events of the same session id are another visit.
-SESSION_MEMORY = timedelta(hours=12)
+from apps.events.models import EventKind, Interaction, Shopper
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,42 +94,3 @@ def shopper_timeline(shopper_id: int, limit: int = 50, *, language: str = "") ->
         )
         for row in rows
     ]
-
-
-def kind_ids(roles: Iterable[str]) -> list[int]:
-    """Ids of the active event kinds with one of these roles."""
-    return list(EventKind.objects.filter(role__in=list(roles), active=True).values_list("id", flat=True))
-
-
-def recent_product_ids(*, session: str = "", shopper_id: int | None = None, limit: int = 20) -> list[int]:
-    """Products the session (or shopper) last looked at, liked, carted or bought; distinct, newest first."""
-    if not session and shopper_id is None:
-        return []
-    whose = Q(shopper_id=shopper_id)  # without a shopper: what the session did anonymously
-    if session:
-        whose &= Q(session=session, occurred_at__gte=clock.now() - SESSION_MEMORY)
-    rows = Interaction.objects.filter(whose, kind_id__in=kind_ids(TASTE_ROLES), product_id__isnull=False)
-    ids = rows.order_by("-occurred_at", "-id").values_list("product_id", flat=True)[: limit * 5]
-    return list(dict.fromkeys(pk for pk in ids if pk is not None))[:limit]
-
-
-def disliked_product_ids(shopper_id: int | None) -> set[int]:
-    """Products the shopper does not want to see again."""
-    if shopper_id is None:
-        return set()
-    return set(Dislike.objects.filter(shopper_id=shopper_id).values_list("product_id", flat=True))
-
-
-def purchased_product_ids(shopper_id: int | None, *, since: datetime | None = None) -> set[int]:
-    """Products the shopper has bought (returned ones too: they were had)."""
-    if shopper_id is None:
-        return set()
-    rows = Interaction.objects.filter(shopper_id=shopper_id, kind_id__in=kind_ids([EventRole.PURCHASE]))
-    if since:
-        rows = rows.filter(occurred_at__gte=since)
-    return {pk for pk in rows.values_list("product_id", flat=True) if pk is not None}
-
-
-def exposure_by_request(request_id: UUID) -> Exposure | None:
-    """The stored slate of a request id."""
-    return Exposure.objects.filter(request_id=request_id).order_by("-served_at").first()

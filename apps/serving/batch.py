@@ -94,7 +94,8 @@ def _shard_of(keys: Ints, shard: int, shards: int) -> Ints:
 
 @transaction.atomic
 def shard_build(*, version_id: int, shard: int) -> bool:
-    """Build one shard's lists; False when it is done already, or another process is at it.
+    """Build one shard's lists; False when it is done already, or another process is at it. The last one
+    prunes what nobody reads any more.
 
     Raises NotFound when the version or its build is gone, ArtifactInvalid when its folder is damaged.
     """
@@ -110,7 +111,8 @@ def shard_build(*, version_id: int, shard: int) -> bool:
         return False
     model = _model(version.artifact_path, version_id)
     written = _shard_write(version, model, shard, build.shards)
-    _shard_mark(build, shard, written)
+    if _shard_mark(build, shard, written):
+        lists_prune()
     return True
 
 
@@ -136,7 +138,8 @@ def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: i
     return written
 
 
-def _shard_mark(build: ListBuild, shard: int, written: int) -> None:
+def _shard_mark(build: ListBuild, shard: int, written: int) -> bool:
+    """Whether this was the build's last shard."""
     locked = ListBuild.objects.select_for_update().get(pk=build.pk)
     locked.finished = sorted({*locked.finished, shard})
     locked.shards_done = len(locked.finished)
@@ -144,19 +147,19 @@ def _shard_mark(build: ListBuild, shard: int, written: int) -> None:
     if locked.shards_done >= locked.shards:
         locked.completed_at = clock.now()
     locked.save()
+    return locked.completed_at is not None
 
 
 def lists_build(
     *, version_id: int, rebuild: bool = False, on_progress: Progress | None = None
 ) -> BuildResult:
-    """Build all unfinished shards of a version here and now, then prune what nobody reads any more."""
+    """Build all unfinished shards of a version here and now."""
     todo = build_start(version_id=version_id, rebuild=rebuild)
     for number, shard in enumerate(todo, 1):
         shard_build(version_id=version_id, shard=shard)
         if on_progress is not None:
             on_progress(number / len(todo), f"{number} / {len(todo)}")
     _model.cache_clear()
-    lists_prune()
     build = ListBuild.objects.get(version_id=version_id)
     return BuildResult(version_id, build.lists, build.shards, build.completed_at is not None)
 

@@ -19,9 +19,3 @@ def lists_missing_build() -> None:
 def shard_build(version_id: int, shard: int) -> None:
     """Build one shard of a version's lists."""
     batch.shard_build(version_id=version_id, shard=shard)
-
-
-@shared_task
-def lists_prune() -> None:
-    """Delete lists that nobody reads any more (beat)."""
-    batch.lists_prune()

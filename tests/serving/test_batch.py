@@ -162,7 +162,8 @@ def test_lists_nobody_reads_are_pruned_and_a_roll_back_is_served_at_once(tmp_pat
     versions = []
     for _ in range(3):
         version, _model = version_train("popular", frame, tmp_path)
-        batch.lists_missing_build()
+        for shard in batch.build_start(version_id=version.pk):  # as workers do it
+            batch.shard_build(version_id=version.pk, shard=shard)
         versions.append(version.pk)
     assert set(ListBuild.objects.values_list("version_id", flat=True)) == set(versions[1:])
     assert set(CandidateList.objects.values_list("version_id", flat=True)) == set(versions[1:])
@@ -180,6 +181,7 @@ def test_regions_have_lists_when_the_snapshot_knows_them(tmp_path: Path) -> None
     folder = tmp_path / "snapshot"
     (folder / "interactions").mkdir(parents=True)
     frame.to_parquet(folder / "interactions" / "month=2026-02.parquet")
+    Shopper.objects.filter(external_id="c00").update(region="tiny")
     rows = Shopper.objects.values_list("pk", "region")
     pd.DataFrame(rows, columns=["user_id", "region"]).to_parquet(folder / "shoppers.parquet")
     snapshot = Snapshot.objects.create(content_hash="s1", path=str(folder), window_end="2026-03-31T00:00:00Z")
@@ -192,6 +194,7 @@ def test_regions_have_lists_when_the_snapshot_knows_them(tmp_path: Path) -> None
         for region in ("north", "South")
     )
     assert not set(north[:6]) & set(south[:6]), "the regions buy different things"
+    assert not lists_read([(version.pk, int(ListScope.SEGMENT), segment_key("tiny"))]), "that would name c00"
     placement_create(code="home", name="Home", kind="shopper", weights={"item_knn": 1.0})
     shoppers_make("fresh", region=["north"], consent=[True])
     slate = recommend(SlateRequest(placement="home", shopper="fresh", n=3))
