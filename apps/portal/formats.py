@@ -69,7 +69,8 @@ def signed(value: Number | None, digits: int = 2) -> str:
     """A number that always shows its sign: +0.012, −0.004."""
     if value is None:
         return NO_DATA
-    return ("−" if value < 0 else "+") + number(abs(float(value)), digits)
+    sign = "" if not value else "−" if value < 0 else "+"
+    return sign + number(abs(float(value)), digits)
 
 
 def duration(seconds: Number | None) -> str:
