@@ -11,12 +11,14 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from django.conf import settings
 
+import apps.ml
 from apps.ml.base import Model, TrainOptions
 from apps.ml.comparison import EXCLUDE
 from apps.ml.dataset import DAY, Dataset
@@ -31,6 +33,7 @@ from apps.ml.evaluate import (
     split_at,
     truth_of,
 )
+from apps.ml.registry import FAMILIES
 from apps.ml.topn import SERVED_LIST_LENGTH, TopN
 from apps.ml.train import train
 
@@ -164,11 +167,20 @@ def metrics_of(judgement: Judgement) -> dict[str, Any]:
     return {variant: judged.evaluation.to_dict() for variant, judged in judgement.items()}
 
 
+@lru_cache(maxsize=1)
+def code_mark() -> str:
+    """A mark of the code that fits models and judges their lists: it changes whenever that does."""
+    base = Path(apps.ml.__file__).parent
+    sources = [Path(__file__), *sorted(base.rglob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
 def judgement_folder(
     *, snapshot_hash: str, family: str, config: Mapping[str, Any], seed: int, window: str
 ) -> Path:
-    """Where the judgement of this family and config on this snapshot is kept."""
-    text = json.dumps([family, config, seed, window], sort_keys=True)
+    """Where the judgement of this family and config on this snapshot is kept; other code judges anew."""
+    made_by = [code_mark(), FAMILIES[family].list_length if family in FAMILIES else 0]
+    text = json.dumps([family, config, seed, window, made_by], sort_keys=True)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Path(settings.SHOP_DIR) / "evaluations" / snapshot_hash[:12] / f"{family}-{window}-{key}"
 
