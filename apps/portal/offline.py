@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from django.utils.translation import gettext as _
 
 from apps.merchandising.models import Placement, PlacementKind
@@ -67,14 +68,16 @@ def _value(figures: OfflineFigures, code: str) -> str:
     return formats.percent(value, 1) if code.startswith("coverage") else formats.number(value, 3)
 
 
-def _verdict(draft: OfflineFigures, live: OfflineFigures) -> tuple[str, str]:
-    """Intervals that do not meet are a difference; what lies between may be chance."""
-    ours, theirs = draft.intervals["ndcg10"], live.intervals["ndcg10"]
-    if ours == theirs:
+def verdict_of(draft: OfflineFigures, live: OfflineFigures) -> tuple[str, str]:
+    """Better or worse where the interval of the difference over the same shoppers leaves out 0; what lies
+    between may be chance.
+    """
+    if np.array_equal(draft.per_user["ndcg10"], live.per_user["ndcg10"]):
         return _("The same as live."), "muted"
-    if ours[0] > theirs[1]:
+    gap = draft.difference(live)
+    if gap.low > 0:
         return _("▲ Better than live on past purchases."), "good"
-    if ours[1] < theirs[0]:
+    if gap.high < 0:
         return _("▼ Worse than live on past purchases."), "bad"
     return _("No clear difference from live: it may be chance."), "muted"
 
@@ -101,5 +104,5 @@ def offline_figures(placement: Placement, weights: Mapping[str, float]) -> Compa
         for code in MEASURES
     )
     sample = _("%(n)s shoppers whose last purchases no model has seen; intervals at 95%%.")
-    verdict, tone = _verdict(draft, now)
+    verdict, tone = verdict_of(draft, now)
     return Comparison(rows, verdict, tone, sample % {"n": formats.number(draft.users)})
