@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from apps.core import clock
-from apps.portal.demo.behaviour import play, ready_odds
+from apps.portal.demo.behaviour import Play, play, ready_odds
 from apps.portal.demo.catalogue import Floats, Ints
 from apps.portal.demo.slates import rank_popular, rank_random, rank_true
 from apps.portal.demo.storefront_client import StorefrontClient
@@ -24,6 +24,8 @@ Policy = Literal["api", "true_taste", "popular", "random"]
 POLICIES: tuple[Policy, ...] = ("api", "true_taste", "popular", "random")
 PLACES = 12
 NOBODY = ""
+# A recommendation strip is not the page: most who scroll past it see it and give it no thought.
+ATTENTION = 0.35
 
 
 @dataclass
@@ -136,6 +138,9 @@ class Crowd:
         prices = {row["sku"]: float(row["price"] or 0) for row in rows}
         wanting = self.stage.minds.wanting(user, shown, day, context)
         outcome = play(wanting, np.array([visit.ready]), visit.rng)
+        if visit.rng.random() >= ATTENTION:
+            nothing = np.zeros_like(outcome.looked)
+            outcome = Play(outcome.looked, nothing, nothing, nothing, nothing)
         self.tally.slates += 1
         self.tally.rungs[answer["rung"]] = self.tally.rungs.get(answer["rung"], 0) + 1
         self.tally.looked += int(outcome.looked.sum())
