@@ -25,7 +25,12 @@ def folder(**changes: Any) -> Path:
 
 def test_the_same_question_has_the_same_place_and_another_one_another() -> None:
     assert folder() == folder()
-    others = [{"config": {"a": 2}}, {"seed": 1}, {"window": "validation"}, {"family": "trend"}]
+    others: list[dict[str, Any]] = [
+        {"config": {"a": 2}},
+        {"seed": 1},
+        {"window": "validation"},
+        {"family": "trend"},
+    ]
     assert len({folder(), *(folder(**change) for change in others)}) == 5
 
 
