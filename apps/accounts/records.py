@@ -21,6 +21,7 @@ from unfold.admin import ModelAdmin
 
 from apps.accounts.models import User
 from apps.accounts.services import audit_record
+from apps.core.spreadsheets import cell_safe
 
 EXPORT_ROWS = 10_000
 
@@ -34,7 +35,8 @@ def download_csv(model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]
     response["Content-Disposition"] = f'attachment; filename="{queryset.model._meta.model_name}.csv"'
     writer = csv.writer(response, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows(queryset.values_list(*names)[:EXPORT_ROWS])
+    for row in queryset.values_list(*names)[:EXPORT_ROWS]:
+        writer.writerow([cell_safe(value) for value in row])
     return response
 
 

@@ -9,23 +9,14 @@ from django.conf import settings
 
 from apps.core import clock
 from apps.core.errors import NotFound, RowError
+from apps.core.spreadsheets import cell_safe
 
 COLUMNS = ["line", "field", "value", "remedy"]
-# A cell that starts so is a formula to a spreadsheet; plain negative numbers are not.
-FORMULA = re.compile(r"^\s*[=+\-@\t\r]")
-NUMBER = re.compile(r"^[+-]?\d+([.,]\d+)*$")
 
 
 def reports_dir() -> Path:
     """The folder of this shop's reports."""
     return Path(settings.SHOP_DIR) / "reports"
-
-
-def cell_safe(value: object) -> object:
-    """`value` for a CSV cell: text that a spreadsheet would run gets an apostrophe before it."""
-    if isinstance(value, str) and FORMULA.match(value) and not NUMBER.match(value):
-        return f"'{value}"
-    return value
 
 
 def errors_frame(errors: Iterable[RowError]) -> pd.DataFrame:

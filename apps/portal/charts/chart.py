@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from apps.core.spreadsheets import cell_safe
 from apps.portal.charts.template import CONFIG, TEMPLATES
 
 Cell = str | int | float | date | datetime | None
@@ -73,7 +74,7 @@ class Chart:
         """The table as CSV: header, then raw values (ISO dates, plain numbers, empty for no data)."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([column.name for column in self.columns])
+        writer.writerow([_raw(column.name) for column in self.columns])
         writer.writerows([["" if cell is None else _raw(cell) for cell in row] for row in self.rows])
         return out.getvalue()
 
@@ -89,9 +90,7 @@ def _raw(cell: Cell) -> str:
         return cell.isoformat()
     if isinstance(cell, float):
         return f"{cell:.12g}"  # without the noise of binary fractions
-    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return f"'{cell}"
-    return str(cell)
+    return str(cell_safe(cell))
 
 
 def marks_layout(marks: Sequence[Mark], days: Sequence[date] = ()) -> dict[str, Any]:
