@@ -3,10 +3,13 @@
 Serving takes a draft as a `PublicationState` without a number, made by `unpublished`.
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.http import QueryDict
+from django.utils.translation import gettext as _
 
 from apps.accounts.selectors import shop_settings_get
 from apps.core.errors import InvalidInput, NotFound
@@ -21,6 +24,7 @@ from apps.portal.words.sources import sources_named
 from apps.serving.live import PublicationState, publication_preview
 
 WEIGHT_PREFIX = "w."
+REVISION = re.compile(r"[0-9]{1,9}")
 
 
 def placement_of(bar: PageContext) -> Placement:
@@ -55,6 +59,28 @@ def weights_in(data: QueryDict) -> dict[str, float]:
             raise InvalidInput(field=key, value=data.get(key), remedy="Give a number from 0 to 1.")
         found[key.removeprefix(WEIGHT_PREFIX)] = round(value, 4)
     return found
+
+
+def revision_posted(data: QueryDict) -> int:
+    """The draft's revision that the sender saw; InvalidInput where it is no number."""
+    text = data.get("revision", "")
+    if not REVISION.fullmatch(text):
+        raise InvalidInput(
+            field="revision", value=text, remedy=_("Load the page again to see the draft as it is now.")
+        )
+    return int(text)
+
+
+def rule_posted(data: QueryDict, name: str) -> Mapping[str, Any]:
+    """A rule that a form carries as JSON; InvalidInput where it is none."""
+    text = data.get(name, "")
+    try:
+        rule = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        rule = None
+    if not isinstance(rule, dict) or not isinstance(rule.get("id"), str):
+        raise InvalidInput(field=name, value=text, remedy=_("Add the rule again with its form."))
+    return rule
 
 
 def rules_with(rules: Sequence[Mapping[str, Any]], rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -212,3 +212,27 @@ def test_analyst_looks_with_controls_off_and_reason_given(
 def test_get_never_changes(client_of: ClientOf, maya: User, shop: SmallShop) -> None:
     for url, _data in CHANGES:
         assert client_of(maya).get(url).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/weights/save/", {"revision": "two"}),
+        ("/weights/save/", {"revision": "9" * 40}),
+        ("/rules/toggle/", {"revision": "-", "rule": "r"}),
+        ("/draft/publish/now/", {"revision": "1.5"}),
+        ("/draft/discard/", {}),
+        ("/rules/restore/", {"revision": "0", "undo": "{"}),
+        ("/rules/restore/", {"revision": "0", "undo": "[1]"}),
+        ("/rules/restore/", {"revision": "0", "undo": '{"id": 7}'}),
+        ("/rules/restore/", {"revision": "0", "undo": '{"id": "x"}'}),
+        ("/rules/restore/", {"revision": "0", "undo": "[" * 20_000}),
+    ],
+)
+def test_mangled_form_is_told_what_to_mend(
+    client_of: ClientOf, maya: User, shop: SmallShop, path: str, fields: dict[str, str]
+) -> None:
+    before = revision()
+    answer = client_of(maya).post(path, {"placement": "home"} | fields)
+    assert answer.status_code == 400
+    assert revision() == before

@@ -19,7 +19,16 @@ from apps.merchandising.rules import Rule, rules_check, rules_parse
 from apps.merchandising.services import draft_save
 from apps.portal.access import can_change, locked_reason
 from apps.portal.context_bar import PageContext
-from apps.portal.drafts import changes_of, draft_of, placement_of, rules_with, speaker, unpublished
+from apps.portal.drafts import (
+    changes_of,
+    draft_of,
+    placement_of,
+    revision_posted,
+    rule_posted,
+    rules_with,
+    speaker,
+    unpublished,
+)
 from apps.portal.forms.rule import KINDS, choices, rule_data, rule_fields, rule_start
 from apps.portal.lookups import brands
 from apps.portal.pages.shell import action, page, show, toast
@@ -130,8 +139,9 @@ def _saved(
     assert isinstance(request.user, User)
     bar = PageContext.of(request)
     placement = placement_of(bar)
-    revision = int(request.POST.get("revision") or 0)
-    draft = draft_save(placement=placement, revision=revision, rules=rules_now, actor=request.user)
+    draft = draft_save(
+        placement=placement, revision=revision_posted(request.POST), rules=rules_now, actor=request.user
+    )
     answer = show(request, "portal/rules/saved.html", undo=undo, **_shared(request, bar, placement, draft))
     answer["HX-Trigger-After-Swap"] = "rules:saved"  # not sooner: the form it closes is the target
     return toast(answer, text, kind="good")
@@ -175,5 +185,5 @@ def remove(request: HttpRequest) -> HttpResponse:
 @action("merchandising")
 def restore(request: HttpRequest) -> HttpResponse:
     """Put a rule back that was just removed."""
-    rule = json.loads(request.POST.get("undo", "{}"))
+    rule = rule_posted(request.POST, "undo")
     return _saved(request, rules_with(_draft_rules(request), rule), _("Rule is back in the draft."))

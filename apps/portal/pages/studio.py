@@ -9,7 +9,7 @@ from apps.accounts.models import User
 from apps.merchandising.services import draft_reset, publication_publish
 from apps.portal.access import can_change
 from apps.portal.context_bar import PageContext
-from apps.portal.drafts import changes_of, draft_of, placement_of, unpublished
+from apps.portal.drafts import changes_of, draft_of, placement_of, revision_posted, unpublished
 from apps.portal.pages.shell import action, page, show, toast
 from apps.portal.samples import slates_changed
 
@@ -49,7 +49,7 @@ def publish(request: HttpRequest) -> HttpResponse:
     bar = PageContext.of(request)
     publication = publication_publish(
         placement=placement_of(bar),
-        revision=int(request.POST.get("revision") or 0),
+        revision=revision_posted(request.POST),
         note=request.POST.get("note", ""),
         actor=request.user,
     )
@@ -65,7 +65,7 @@ def discard(request: HttpRequest) -> HttpResponse:
     """Make the draft what is live again and load the page anew."""
     assert isinstance(request.user, User)
     placement = placement_of(PageContext.of(request))
-    draft_reset(placement=placement, revision=int(request.POST.get("revision") or 0), actor=request.user)
+    draft_reset(placement=placement, revision=revision_posted(request.POST), actor=request.user)
     messages.info(
         request, _("The draft of %(placement)s is what is live again.") % {"placement": placement.name}
     )

@@ -13,7 +13,14 @@ from apps.merchandising.models import Draft, Placement, PlacementKind
 from apps.merchandising.services import draft_save
 from apps.portal.access import can_change, locked_reason
 from apps.portal.context_bar import PageContext
-from apps.portal.drafts import changes_of, draft_of, placement_of, unpublished, weights_in
+from apps.portal.drafts import (
+    changes_of,
+    draft_of,
+    placement_of,
+    revision_posted,
+    unpublished,
+    weights_in,
+)
 from apps.portal.offline import offline_figures
 from apps.portal.pages.shell import action, page, show
 from apps.portal.samples import with_sample
@@ -88,7 +95,7 @@ def save(request: HttpRequest) -> HttpResponse:
     """Keep the sliders in the draft; says what publishing would now change."""
     assert isinstance(request.user, User)
     placement = placement_of(PageContext.of(request))
-    revision = int(request.POST.get("revision") or 0)
+    revision = revision_posted(request.POST)
     draft = draft_save(
         placement=placement, revision=revision, weights=weights_in(request.POST), actor=request.user
     )
