@@ -64,9 +64,12 @@ LEFT JOIN LATERAL (
 ) t ON true
 ORDER BY p.id
 """
+# Whoever has not agreed has no attributes; if a row holds some all the same, they go no further.
 SHOPPERS = """
-SELECT h.id, h.age_band, h.gender, h.income_band, h.region, h.language
-FROM events_shopper h WHERE h.merged_into_id IS NULL ORDER BY h.id
+SELECT h.id, coalesce(a.age_band, ''), coalesce(a.gender, ''), coalesce(a.income_band, ''),
+       coalesce(a.region, ''), coalesce(a.language, '')
+FROM events_shopper h LEFT JOIN events_shopper a ON a.id = h.id AND a.consent
+WHERE h.merged_into_id IS NULL ORDER BY h.id
 """
 INTERACTION_TYPES = {
     "user_id": pa.int64(), "item_id": pa.int64(), "kind_id": pa.int64(), "timestamp": pa.float64(),

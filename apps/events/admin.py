@@ -19,6 +19,7 @@ from apps.events.models import (
     Review,
     Shopper,
 )
+from apps.events.upserts import ATTRIBUTES
 
 
 @admin.register(Shopper)
@@ -37,6 +38,13 @@ class ShopperAdmin(RecordAdmin):
     list_filter = ("consent", "region", "language", "age_band")
     search_fields = ("external_id",)
     readonly_fields = ("external_id", "first_seen_at", "last_seen_at", "merged_into")
+
+    def save_model(self, request: HttpRequest, obj: Shopper, form: Any, change: bool) -> None:
+        """Save; attributes are kept with consent only, so withdrawing it empties them, as an import does."""
+        if not obj.consent:
+            for name in ATTRIBUTES:
+                setattr(obj, name, "")
+        super().save_model(request, obj, form, change)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Shoppers come with their events."""

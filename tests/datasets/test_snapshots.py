@@ -156,3 +156,18 @@ def test_events_of_a_merged_shopper_are_the_others() -> None:
     snapshot = snapshot_create(window_end=NOW)
     assert read(snapshot)["user_id"].tolist() == [new.pk, new.pk]
     assert read(snapshot, "shoppers")["user_id"].tolist() == [new.pk]
+
+
+def test_attributes_of_a_shopper_without_consent_stay_here() -> None:
+    attributes = {
+        "age_band": "30-39",
+        "gender": "f",
+        "income_band": "high",
+        "region": "Bern",
+        "language": "de",
+    }
+    Shopper.objects.create(external_id="yes", consent=True, **attributes)
+    Shopper.objects.create(external_id="no", consent=False, **attributes)
+    agreed, refused = read(snapshot_create(window_end=NOW), "shoppers").to_dict("records")
+    assert attributes.items() <= agreed.items()
+    assert {refused[name] for name in attributes} == {""}
