@@ -19,7 +19,7 @@ for model in (Group, AccessAttempt, AccessFailureLog, AccessLog):
 
 @admin.register(User)
 class StaffAdmin(UserAdmin, RecordAdmin):
-    """Staff: who they are and which role groups they are in."""
+    """Staff: who they are; the role groups they are in are only shown."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -34,7 +34,8 @@ class StaffAdmin(UserAdmin, RecordAdmin):
         (_("Access"), {"fields": ("is_active", "is_staff", "groups")}),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )
-    readonly_fields = ("last_login", "date_joined")
+    # Roles are given on the Team page, whose service asks whether an admin is left and writes it down.
+    readonly_fields = ("groups", "last_login", "date_joined")
 
 
 @admin.register(Group)
