@@ -16,8 +16,7 @@ from apps.core import clock
 from apps.core.errors import InvalidInput, RowError
 from apps.datasets.adapters import chorus_icecat, online_retail
 from apps.datasets.frames import SKIPPED_COLUMNS, DatasetFrames
-from apps.events.models import ImportReport
-from apps.events.services import event_record_many, shopper_upsert_many
+from apps.events.services import event_record_many, import_report_add, shopper_upsert_many
 
 # (stage, fraction of the whole, message)
 Progress = Callable[[str, float, str], None]
@@ -101,7 +100,7 @@ def dataset_import(*, name: str, path: Path, on_progress: Progress | None = None
         report_path=report_path,
     )
     counts = outcome.as_json()
-    ImportReport.objects.create(
+    import_report_add(
         name=name,
         path=str(path),
         counts={key: counts[key] for key in ("rows", "products", "shoppers", "interactions")},

@@ -18,7 +18,7 @@ from apps.events.exposures import ExposureRow
 from apps.events.frames import frame_check
 from apps.events.ingest import frame_store, key_days, key_horizon, rows_store
 from apps.events.kinds import kinds_by_code, kinds_forget
-from apps.events.models import EventKey, EventKind, EventRole
+from apps.events.models import EventKey, EventKind, EventRole, ImportReport
 from apps.events.partitions import month_of, partitions_make
 from apps.events.upserts import review_upsert_many as review_upsert_many
 from apps.events.upserts import shopper_upsert_many as shopper_upsert_many
@@ -171,3 +171,18 @@ def _kind_facts(kind: EventKind) -> dict[str, Any]:
         "weight": kind.weight,
         "active": kind.active,
     }
+
+
+def import_report_add(
+    *,
+    name: str,
+    counts: dict[str, int],
+    skipped: dict[str, int],
+    seconds: float,
+    path: str = "",
+    report_path: str = "",
+) -> ImportReport:
+    """Remember what a bulk import took in (rows, products, shoppers, interactions) and skipped, by reason."""
+    return ImportReport.objects.create(
+        name=name, path=path, counts=counts, skipped=skipped, report_path=report_path, seconds=seconds
+    )
