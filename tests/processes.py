@@ -182,7 +182,7 @@ def live_site_start(committed_db: None, tmp_path: Path) -> Iterator[Callable[...
         )  # fmt: skip
         site.url = f"http://127.0.0.1:{port}"
         started.append(site)
-        site.wait_until("the web server", lambda: answers(f"{site.url}/health/"))
+        site.wait_until("the web server", lambda: answers(f"{site.url}/api/v1/health"))
         return site
 
     yield start

@@ -1,11 +1,13 @@
 """Health for load balancers and supervisors: plain views, no key, nothing told that helps attackers."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from apps.core.api import json_response
 from apps.core.openapi import json_content, path_document
 from apps.monitoring.health import Health, services_report
+from recoportal.keptonce import site_mark_ensure
 
 _STATUS = {"ok": "ok", "warn": "degraded", "down": "degraded"}
 
@@ -29,15 +31,17 @@ def ready(request: HttpRequest) -> HttpResponse:
 def _body(report: Health) -> dict[str, object]:
     return {
         "status": _STATUS[report.state],
+        "site": site_mark_ensure(settings.DATA_DIR, settings.SHOP_NAME),
         "services": {check.code: check.state for check in report.checks},
     }
 
 
 HEALTH_SCHEMA = {
     "type": "object",
-    "required": ["status", "services"],
+    "required": ["status", "site", "services"],
     "properties": {
         "status": {"type": "string", "enum": ["ok", "degraded"]},
+        "site": {"type": "string", "description": "Random; tells this installation from another."},
         "services": {
             "type": "object",
             "required": ["postgres", "cache", "broker"],

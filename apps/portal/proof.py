@@ -12,11 +12,13 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
+
 from apps.accounts.models import ApiClient
 from apps.accounts.services import api_client_create, api_client_revoke, api_client_rotate
 from apps.events.models import Shopper
 from apps.portal.staff import DemoLogin
-from recoportal.health import site_mark
+from recoportal.keptonce import site_mark_ensure
 
 CLIENT_NAME = "make demo CHECK=1"
 SCOPES = ("recommend", "events")
@@ -76,18 +78,17 @@ def loop_prove(*, address: str, login: DemoLogin) -> Proof:
 
 def site_alone(address: str) -> bool:
     """Tell whether ours is the one site on the port: granian shares its port with any other that asks."""
-    ours = f"ok {site_mark()}\n".encode()
-    return all(health_answer(address) == ours for _ in range(CONNECTIONS))
+    ours = site_mark_ensure(settings.DATA_DIR, settings.SHOP_NAME)
+    return all(site_mark_told(address) == ours for _ in range(CONNECTIONS))
 
 
-def health_answer(address: str) -> bytes:
-    """Return what a fresh connection answers to the health check, nothing if it fails."""
+def site_mark_told(address: str) -> str:
+    """Return the mark in the health report that a fresh connection gets, nothing if there is none."""
     try:
-        with urllib.request.urlopen(f"{address}/health/", timeout=10) as answer:
-            found: bytes = answer.read()
-            return found
-    except OSError:
-        return b""
+        with urllib.request.urlopen(f"{address}/api/v1/health", timeout=10) as answer:
+            return str(json.load(answer)["site"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def prover_key() -> tuple[ApiClient, str]:

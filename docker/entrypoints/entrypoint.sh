@@ -30,7 +30,7 @@ case "${1:-web}" in
     # Under the name the site answers to, as a proxy would ask.
     exec python -c 'import os, urllib.request as u
 host = os.environ["RECOPORTAL_ALLOWED_HOSTS"].split(",")[0].strip()
-u.urlopen(u.Request("http://127.0.0.1:" + os.environ.get("RECOPORTAL_PORT", "8000") + "/health/ready/",
+u.urlopen(u.Request("http://127.0.0.1:" + os.environ.get("RECOPORTAL_PORT", "8000") + "/api/v1/health/ready",
                     headers={"Host": host}), timeout=5)'
     ;;
   migrate)

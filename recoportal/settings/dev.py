@@ -1,6 +1,6 @@
 """Development and `make demo`: embedded services, one machine, loopback only."""
 
-from recoportal.secretkey import secret_key_ensure
+from recoportal.keptonce import secret_key_ensure
 from recoportal.settings.base import *
 
 DEBUG = ENV.get_bool("RECOPORTAL_DEBUG", default=True)

@@ -6,7 +6,7 @@ HTTPS = ENV.get_bool("RECOPORTAL_HTTPS")
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^api/v1/health"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 # What the shop's other host names do, and whether browsers are told before the first visit, is its decision.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.db.models.functions import Now
 from django.test import Client
@@ -18,6 +20,7 @@ from apps.jobs.services import job_claim, job_create
 from apps.monitoring import health
 from apps.monitoring.health import Check, health_report, workers_look_store
 from apps.monitoring.tasks import workers_look
+from recoportal.keptonce import site_mark_ensure
 from tests.processes import RealProcess, free_port
 
 
@@ -71,10 +74,18 @@ def test_health_needs_no_key_and_tells_no_details() -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ok",
+        "site": (settings.DATA_DIR / f"site-{settings.SHOP_NAME}").read_text(),
         "services": {"postgres": "ok", "cache": "ok", "broker": "ok"},
     }
     assert Client().get("/api/v1/health/ready").status_code == 200
     assert Client().post("/api/v1/health").status_code == 405
+
+
+@pytest.mark.django_db
+def test_mark_of_a_site_tells_nothing_about_its_secrets(tmp_path: Path) -> None:
+    first = site_mark_ensure(tmp_path, "shop")
+    assert site_mark_ensure(tmp_path, "shop") == first
+    assert len({first, site_mark_ensure(tmp_path, "other"), site_mark_ensure(tmp_path / "new", "shop")}) == 3
 
 
 @pytest.mark.django_db
