@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand
 from apps.merchandising.services import placements_ensure, weights_default_set
 from apps.metrics.rollups import rollups_build
 from apps.serving.batch import lists_missing_build
-from apps.training.hybrid import hybrid_get
+from apps.training.hybrid import hybrid_due, hybrid_get, hybrid_job_create, hybrid_tune
 from apps.training.models import ModelVersion, Recipe, VersionStatus
 from apps.training.recipes import recipes_ensure
 from apps.training.registry import version_promote
@@ -25,9 +25,14 @@ class Command(BaseCommand):
         live = ModelVersion.objects.filter(status=VersionStatus.LIVE).values_list("recipe_id", flat=True)
         missing = [r.code for r in recipes_ensure() if r.active and r.pk not in set(live)]
         if missing:
-            call_command("train_now", recipes=",".join(missing), inline=True, stdout=self.stdout)
+            call_command(
+                "train_now", recipes=",".join(missing), inline=True, no_hybrid=True, stdout=self.stdout
+            )
         for recipe in recipes_ensure():
             self._first_version_promote(recipe)
+        if hybrid_due():
+            self.stdout.write("tuning the hybrid's weights")
+            hybrid_tune(job_id=hybrid_job_create().pk)
         for build in lists_missing_build():
             self.stdout.write(f"version {build.version_id}: {build.lists} lists")
         tuned = hybrid_get()
