@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from apps.ml.topn import Floats, Ids, TopN
 from apps.serving.models import ListScope
+from apps.serving.prepared import Prepared
 
 ListKey = tuple[int, int, int]
 """version id, scope, key."""
@@ -21,11 +22,16 @@ _ARRAY_HEADER = 20
 _ID = np.dtype([("length", ">i4"), ("value", ">i8")])
 _SCORE = np.dtype([("length", ">i4"), ("value", ">f4")])
 
-READ = """
-SELECT l.version_id, l.scope, l.key, array_send(l.item_ids), array_send(l.scores)
-FROM unnest(%s::bigint[], %s::smallint[], %s::bigint[]) AS wanted (version_id, scope, key)
-JOIN serving_candidatelist l USING (version_id, scope, key)
-"""
+READ = Prepared(
+    "slate_lists",
+    """
+    SELECT l.version_id, l.scope, l.key, array_send(l.item_ids), array_send(l.scores)
+    FROM unnest(%(versions)s::bigint[], %(scopes)s::smallint[], %(keys)s::bigint[])
+         AS wanted (version_id, scope, key)
+    JOIN serving_candidatelist l USING (version_id, scope, key)
+    """,
+    {"versions": "bigint[]", "scopes": "smallint[]", "keys": "bigint[]"},
+)
 COPY = "COPY serving_candidatelist (version_id, scope, key, item_ids, scores) FROM STDIN (FORMAT binary)"
 
 
@@ -48,9 +54,7 @@ def lists_read(keys: Sequence[ListKey]) -> dict[ListKey, StoredList]:
     if not keys:
         return {}
     versions, scopes, names = zip(*keys, strict=True)
-    with connection.cursor() as cursor:
-        cursor.execute(READ, [list(versions), list(scopes), list(names)])
-        rows = cursor.fetchall()
+    rows = READ.rows({"versions": list(versions), "scopes": list(scopes), "keys": list(names)})
     return {
         (version, scope, key): StoredList(
             _decode(ids, _ID).astype(np.int64), _decode(scores, _SCORE).astype(np.float32)

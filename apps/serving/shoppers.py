@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import connection
-
 from apps.core import clock
+from apps.serving.prepared import Prepared
 
 RECENT_MAX = 20
 RECENT_DAYS = 14
@@ -48,20 +47,33 @@ SELECT s.id, CASE WHEN s.consent THEN s.region ELSE '' END,
 FROM events_shopper e JOIN events_shopper s ON s.id = coalesce(e.merged_into_id, e.id)
 WHERE e.external_id = %(shopper)s
 """
-SHOPPER = _SHOPPER.format(more_dislikes="", lately=_LATELY)
+SHOPPER = Prepared(
+    "slate_shopper",
+    _SHOPPER.format(more_dislikes="", lately=_LATELY),
+    {"shopper": "text", "since": "timestamptz", "recent": "int"},
+)
+_IN_SESSION = {"session": "text", "session_since": "timestamptz", "recent": "int"}
 # What the visitor did before logging in counts on: it has no shopper, but the same session.
-SHOPPER_IN_SESSION = _SHOPPER.format(
-    more_dislikes=f"""
+SHOPPER_IN_SESSION = Prepared(
+    "slate_shopper_in_session",
+    _SHOPPER.format(
+        more_dislikes=f"""
              UNION SELECT x.product_id FROM ({_SESSION_DISLIKES}) x
              WHERE NOT EXISTS (SELECT FROM events_interaction i JOIN events_eventkind k ON k.id = i.kind_id
                                WHERE i.shopper_id = s.id AND i.product_id = x.product_id
                                  AND i.occurred_at > x.occurred_at AND k.role IN ('like', 'purchase'))""",
-    lately=f"({_LATELY}) UNION ALL ({_SESSION_LATELY})",
+        lately=f"({_LATELY}) UNION ALL ({_SESSION_LATELY})",
+    ),
+    {"shopper": "text", "since": "timestamptz", **_IN_SESSION},
 )
-SESSION = f"""
+SESSION = Prepared(
+    "slate_session",
+    f"""
 SELECT ARRAY(SELECT d.product_id FROM ({_SESSION_DISLIKES}) d),
        ARRAY(SELECT r.product_id FROM ({_SESSION_LATELY}) r ORDER BY r.occurred_at DESC)
-"""
+""",
+    _IN_SESSION,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +118,9 @@ def shopper_read(*, shopper: str, session: str) -> ShopperState:
     return ShopperState()
 
 
-def _one(query: str, params: dict[str, Any]) -> tuple[Any, ...] | None:
-    with connection.cursor() as cursor:
-        cursor.execute(query, params)
-        row: tuple[Any, ...] | None = cursor.fetchone()
-    return row
+def _one(query: Prepared, values: dict[str, Any]) -> tuple[Any, ...] | None:
+    rows = query.rows(values)
+    return rows[0] if rows else None
 
 
 def _each_once(ids: Sequence[int]) -> tuple[int, ...]:

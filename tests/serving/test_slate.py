@@ -90,9 +90,10 @@ def test_a_warm_slate_costs_two_queries(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("home")
 def test_lists_are_found_by_their_primary_key() -> None:
+    ask()
     with CaptureQueriesContext(connection) as queries:
         ask()
-    read = next(query["sql"] for query in queries if "serving_candidatelist" in query["sql"])
+    read = next(query["sql"] for query in queries if "EXECUTE slate_lists" in query["sql"])
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("EXPLAIN " + read)
