@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from apps.merchandising.rules.facts import FactsTable, ProductFacts
 from apps.merchandising.rules.plan import Plan
@@ -75,7 +76,7 @@ class Arranger:
         excluded: Mapping[int, str],
     ) -> None:
         self.facts, self.plan, self.n, self.at, self.excluded = facts, plan, n, at, excluded
-        self.spread = spread_of(candidates)
+        self.spread = spread_of(candidates) if plan.moving else 1.0
         self.ordered = self._order(candidates)
         self.groups: dict[str | int, int] = {}
 
@@ -88,16 +89,15 @@ class Arranger:
 
     def _order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         # By tier, then adjusted score, then the order of arrival, so that equal input gives an equal slate.
-        # The hottest loop of a slate, for it sees every candidate: hence plain tuples to sort.
-        if self.plan.moving:
-            strengths = self.plan.strengths([c[0] for c in candidates], self.facts.by_id)
-            spread = self.spread
-            keys = [
-                (c[2], -c[1] - strength * spread, number)
-                for number, (c, strength) in enumerate(zip(candidates, strengths, strict=True))
-            ]
-        else:
-            keys = [(c[2], -c[1], number) for number, c in enumerate(candidates)]
+        # The hottest loop of a slate, for it sees every candidate: hence tuples, or nothing new, to sort.
+        if not self.plan.moving:
+            return sorted(sorted(candidates, key=itemgetter(1), reverse=True), key=itemgetter(2))
+        strengths = self.plan.strengths([c[0] for c in candidates], self.facts.by_id)
+        spread = self.spread
+        keys = [
+            (c[2], -c[1] - strength * spread, number)
+            for number, (c, strength) in enumerate(zip(candidates, strengths, strict=True))
+        ]
         keys.sort()
         return [candidates[key[2]] for key in keys]
 
