@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
 READY_SECONDS = 60.0
+POLICY_BROKEN = "Content Security Policy"
 PR_SET_PDEATHSIG = 1
 CHROMIUM_ARGUMENTS = (
     "--no-sandbox",
@@ -244,9 +245,10 @@ def browser_context(chromium: Browser, live_site: RealProcess) -> Iterator[Brows
 
 @pytest.fixture
 def page(browser_context: BrowserContext) -> Iterator[Page]:
-    """Give a tab; the test fails if a script of the page did."""
+    """Give a tab; the test fails if a script of the page did, or if the page broke its content policy."""
     tab = browser_context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("console", lambda said: errors.append(said.text) if POLICY_BROKEN in said.text else None)
     yield tab
     assert errors == []
