@@ -33,4 +33,4 @@ def test_file_from_outside_is_alone(settings: Settings, tmp_path: Path) -> None:
     assert answer.headers[HEADER] == FILE_POLICY
     assert "sandbox" in FILE_POLICY
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
-    assert Client().get("/media/../settings.py").status_code == 404
+    assert Client().get("/media/../settings.py").status_code == 400
