@@ -94,8 +94,8 @@ def log(request: HttpRequest, job_id: int) -> HttpResponse:
     return show(request, "portal/jobs/log.html", job=job, lines=job.log.splitlines()[-200:])
 
 
-@require_POST
 @page
+@require_POST
 def cancel(request: HttpRequest, job_id: int) -> HttpResponse:
     """Ask a job to stop and show the list again."""
     job = job_get(job_id=job_id)
