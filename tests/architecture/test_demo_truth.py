@@ -5,10 +5,25 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.db import ProgrammingError, connection, transaction
+from pytest_django import Settings
 
+from apps.core import clock
+from apps.events.models import EventKind, EventRole, Interaction, Shopper
+from apps.jobs.models import JobStatus
+from apps.merchandising.services import placements_ensure
+from apps.metrics.rollups import rollups_build
+from apps.portal.demo.seeding import demo_seed
+from apps.portal.demo.truth import world_head
 from apps.portal.models import DemoTruth
+from apps.serving.batch import lists_missing_build
+from apps.serving.pipeline import recommend
+from apps.serving.slate import SlateRequest
+from apps.training.recipes import recipe_update, recipes_ensure
+from apps.training.runs import run_create, run_execute
 from recoportal.env import BASE_DIR
 from tests.architecture.sources import imports_of, shown, source_files, tree_of
 
@@ -99,3 +114,33 @@ def test_no_page_and_no_relation_shows_them() -> None:
     ]
     assert pointing == []
     assert [field for field in DemoTruth._meta.get_fields() if field.is_relation] == []
+
+
+@pytest.mark.django_db
+def test_the_shop_learns_serves_and_counts_with_the_truths_taken_away(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.SHOP_DIR, settings.MEDIA_ROOT = tmp_path / "shop", tmp_path / "media"
+    demo_seed(seed=5, products=150, shoppers=150, days=30, end=clock.now())
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {DemoTruth._meta.db_table} RENAME TO taken_away")
+    with pytest.raises(ProgrammingError), transaction.atomic():
+        world_head()
+    buying = EventKind.objects.filter(role=EventRole.PURCHASE).values("pk")
+    bought = Interaction.objects.filter(kind_id__in=buying, shopper_id__isnull=False).latest("occurred_at")
+    shopper = Shopper.objects.get(pk=bought.shopper_id).external_id
+
+    placements_ensure()
+    for recipe in recipes_ensure():
+        if recipe.code in ("popular", "item_knn", "content"):
+            recipe_update(recipe=recipe, changes={"preset": "tiny"}, by=None)
+            run = run_create(recipe=recipe)
+            run_execute(job_id=run.job_id)
+            run.refresh_from_db()
+            assert run.job.status == JobStatus.DONE, run.job.error
+            assert run.version.metrics["all"]["users"] > 0
+    lists_missing_build()
+    slate = recommend(SlateRequest(placement="home", shopper=shopper, n=8, explain=True))
+    assert len(slate.items) == 8
+    assert slate.model_versions, "a trained model is behind it"
+    assert rollups_build(everything=True).days >= 30
