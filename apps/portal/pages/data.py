@@ -18,8 +18,7 @@ from apps.jobs.queue import job_enqueue
 from apps.portal.access import can_change, locked_reason, person
 from apps.portal.data_lines import feed_line, import_lines, report_rows, shop_counts
 from apps.portal.forms.data import EventKindForm, FeedForm
-from apps.portal.pages.settings import done
-from apps.portal.pages.shell import action, page, show
+from apps.portal.pages.shell import action, done, page, show
 
 
 def data_page(request: HttpRequest, template: str, tab: str, **context: Any) -> HttpResponse:

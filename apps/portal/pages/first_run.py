@@ -10,8 +10,7 @@ from apps.core.errors import RecoPortalError
 from apps.merchandising.services import placements_ensure
 from apps.portal.access import can_change, person
 from apps.portal.forms.shop import StartForm
-from apps.portal.pages.settings import done
-from apps.portal.pages.shell import action, page, show
+from apps.portal.pages.shell import action, done, page, show
 from apps.portal.start_steps import start_steps
 from apps.training.recipes import recipes_ensure
 

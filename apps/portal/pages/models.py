@@ -21,9 +21,7 @@ from apps.portal.model_lines import (
     run_lines,
     version_columns,
 )
-from apps.portal.pages.overview import csv_answer
-from apps.portal.pages.settings import done
-from apps.portal.pages.shell import action, page, show
+from apps.portal.pages.shell import action, csv_answer, done, page, show
 from apps.portal.words.sources import sources_named
 from apps.training.config_fields import config_fields
 from apps.training.models import Recipe

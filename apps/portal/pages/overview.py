@@ -28,7 +28,7 @@ from apps.portal.charts.chart import Chart, Mark
 from apps.portal.context_bar import PageContext
 from apps.portal.measures import DRAWABLE, KINDS, PLACEMENT_CODES, SHOP_CODES, base_note, card
 from apps.portal.model_lines import recipe_lines
-from apps.portal.pages.shell import page, show
+from apps.portal.pages.shell import csv_answer, page, show
 from apps.portal.start_steps import start_steps
 
 DAYS = (7, 28, 90)
@@ -135,13 +135,6 @@ def charts(scope: Scope, figures: dict[str, Figure], series: Series) -> list[Cha
         day_chart(scope, figures[scope.measure], series[scope.measure]),
         placement_chart(scope, figures["ctr"]),
     ]
-
-
-def csv_answer(chart: Chart) -> HttpResponse:
-    """A chart's table as a file; the mark at its start makes spreadsheets read it as UTF-8."""
-    response = HttpResponse("\ufeff" + chart.csv(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{chart.key}.csv"'
-    return response
 
 
 def day_points(points: list[Point]) -> list[DayPoint]:

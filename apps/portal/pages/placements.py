@@ -17,8 +17,8 @@ from apps.merchandising.services import (
 )
 from apps.portal.access import can_change, locked_reason, person
 from apps.portal.forms.shop import NameForm, PlacementCloneForm, PlacementEditForm, PlacementForm
-from apps.portal.pages.settings import done, settings_page
-from apps.portal.pages.shell import action, page, show
+from apps.portal.pages.settings import settings_page
+from apps.portal.pages.shell import action, done, page, show
 
 EDITABLE = ("name", "description", "page_size", "repeat_purchases")
 

@@ -10,8 +10,7 @@ from apps.jobs.services import job_cancel
 from apps.portal.access import can_change
 from apps.portal.charts.learning_curve import learning_curve
 from apps.portal.model_lines import run_line
-from apps.portal.pages.overview import csv_answer
-from apps.portal.pages.shell import action, page, show, toast
+from apps.portal.pages.shell import action, csv_answer, page, show, toast
 from apps.training.models import TrainingRun
 from apps.training.selectors import run_get
 

@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import ApiClient
@@ -18,16 +16,7 @@ from apps.accounts.services import (
 from apps.core.errors import NotFound, RecoPortalError
 from apps.portal.access import can_change, can_see, locked_reason, person
 from apps.portal.forms.shop import ApiKeyForm, NameForm, ShopForm
-from apps.portal.pages.shell import action, is_fragment, page, show
-
-
-def done(request: HttpRequest, to: str, text: str, *args: Any) -> HttpResponse:
-    """Go to a page and say there what was done; works for plain forms and for htmx in a dialog."""
-    messages.success(request, text)
-    answer = redirect(to, *args)
-    if not is_fragment(request):
-        return answer
-    return HttpResponse(status=204, headers={"HX-Redirect": answer["Location"]})
+from apps.portal.pages.shell import action, done, page, show
 
 
 def settings_page(request: HttpRequest, template: str, tab: str, **context: Any) -> HttpResponse:

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.timezone import override
 from django.utils.translation import gettext as _
@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.selectors import shop_settings_get
 from apps.core.errors import RecoPortalError
 from apps.portal.access import can_change, can_see, locked_reason, roles
+from apps.portal.charts.chart import Chart
 from apps.portal.context_bar import PageContext
 
 View = Callable[..., HttpResponse]
@@ -54,6 +55,22 @@ def toast(
     """Add a message that slides in; `kind` is good, bad or info. Works on answers to htmx requests."""
     body = {"text": text, "kind": kind, "link": link, "linkText": link_text}
     response["HX-Trigger"] = json.dumps(json.loads(response.get("HX-Trigger", "{}")) | {"portal:toast": body})
+    return response
+
+
+def done(request: HttpRequest, to: str, text: str, *args: Any) -> HttpResponse:
+    """Go to a page and say there what was done; works for plain forms and for htmx in a dialog."""
+    messages.success(request, text)
+    answer = redirect(to, *args)
+    if not is_fragment(request):
+        return answer
+    return HttpResponse(status=204, headers={"HX-Redirect": answer["Location"]})
+
+
+def csv_answer(chart: Chart) -> HttpResponse:
+    """A chart's table as a file; the mark at its start makes spreadsheets read it as UTF-8."""
+    response = HttpResponse("\ufeff" + chart.csv(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{chart.key}.csv"'
     return response
 
 

@@ -20,8 +20,8 @@ from apps.accounts.services import (
 from apps.core.errors import NotFound, RecoPortalError
 from apps.portal.access import person
 from apps.portal.forms.staff import InvitationForm, RolesForm
-from apps.portal.pages.settings import done, settings_page
-from apps.portal.pages.shell import action, page, show
+from apps.portal.pages.settings import settings_page
+from apps.portal.pages.shell import action, done, page, show
 
 
 @page(area="access")

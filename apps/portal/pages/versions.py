@@ -8,8 +8,7 @@ from apps.portal.access import person
 from apps.portal.forms.version import PromoteForm, RollbackForm
 from apps.portal.model_lines import MEASURES, PROTOCOLS, cell, placements_using
 from apps.portal.pages.models import recipe_get
-from apps.portal.pages.settings import done
-from apps.portal.pages.shell import action, page, show
+from apps.portal.pages.shell import action, done, page, show
 from apps.portal.words.sources import sources_named
 from apps.training.models import ModelVersion
 from apps.training.registry import gate_now, rollback_target, version_live, version_promote, version_rollback
