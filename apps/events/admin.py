@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.paginator import InfinitePaginator
@@ -39,9 +39,9 @@ class ShopperAdmin(RecordAdmin):
     search_fields = ("external_id",)
     readonly_fields = ("external_id", "first_seen_at", "last_seen_at", "merged_into")
 
-    def save_model(self, request: HttpRequest, obj: Shopper, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         """Save; attributes are kept with consent only, so withdrawing it empties them, as an import does."""
-        if not obj.consent:
+        if isinstance(obj, Shopper) and not obj.consent:
             for name in ATTRIBUTES:
                 setattr(obj, name, "")
         super().save_model(request, obj, form, change)

@@ -42,6 +42,8 @@ def test_roles_are_given_on_the_team_page_alone(client_of: ClientOf, adam: User,
     assert ana.email == "ana@new.example"
     assert [group.name for group in ana.groups.all()] == ["analyst"]
     entry = AuditEntry.objects.get(verb="user.change")
+    assert entry.before is not None
+    assert entry.after is not None
     assert (entry.before["email"], entry.after["email"]) == ("ana@shop.example", "ana@new.example")
 
 

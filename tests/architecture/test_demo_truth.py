@@ -127,8 +127,8 @@ def test_the_shop_learns_serves_and_counts_with_the_truths_taken_away(
     with pytest.raises(ProgrammingError), transaction.atomic():
         world_head()
     buying = EventKind.objects.filter(role=EventRole.PURCHASE).values("pk")
-    bought = Interaction.objects.filter(kind_id__in=buying, shopper_id__isnull=False).latest("occurred_at")
-    shopper = Shopper.objects.get(pk=bought.shopper_id).external_id
+    sold = Interaction.objects.filter(kind_id__in=buying, shopper_id__isnull=False).latest("occurred_at")
+    shopper = Shopper.objects.get(pk__in=[sold.shopper_id]).external_id
 
     placements_ensure()
     for recipe in recipes_ensure():
