@@ -99,15 +99,26 @@ class PersonalConfig(Config):
 
 @dataclass(frozen=True)
 class ItemKnnConfig(Config):
-    """Items bought by the same shoppers and in the same baskets."""
+    """Items bought by the same shoppers and in the same baskets.
+
+    row_exponent: a shopper or basket of n items counts n^-this in each pair. popularity_discount: a
+    neighbour's score for a shopper is divided by its length to this power; 0 counts joint choices as they
+    are, 1 is blind to popularity. Beside a product the discount is always 0. own_weight: how much of an item
+    speaks for itself, in shares of its strongest neighbour. category_prior: how strongly the company of an
+    item is drawn to the usual company of its category, in units of the mean item's evidence.
+    """
 
     neighbours: int = _number(200, 1)
-    weighting: Literal["cosine", "tfidf", "bm25"] = "bm25"
-    shrink: float = _number(10.0, 0.0)
+    weighting: Literal["cosine", "tfidf", "bm25"] = "cosine"
+    shrink: float = _number(0.0, 0.0)
     row_half_life_days: float | None = _number(90.0, 0.01)
-    profile_half_life_days: float | None = _number(180.0, 0.01)
+    profile_half_life_days: float | None = _number(60.0, 0.01)
     baskets: bool = True
-    basket_weight: float = _number(1.0, 0.0)
+    basket_weight: float = _number(0.3, 0.0)
+    row_exponent: float = _number(1.0, 0.0)
+    popularity_discount: float = _number(0.8, 0.0)
+    own_weight: float = _number(3.0, 0.0)
+    category_prior: float = _number(3.0, 0.0)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 20}, "small": {"neighbours": 100}}
 

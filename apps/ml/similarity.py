@@ -72,19 +72,37 @@ def nearest(
     float32 CSR [n_queries, n_rows] with at most k positive entries per row.
     """
     query_norms, row_norms = norms(queries), norms(rows)
+    found = []
+    for start, product in products(queries, rows, skip_self, check):
+        owner = np.repeat(np.arange(start, start + product.shape[0]), np.diff(product.indptr))
+        product.data = product.data / (query_norms[owner] * row_norms[product.indices] + shrink)
+        found.append(strongest(product, k))
+    return stacked(found, rows.shape[0])
+
+
+def products(
+    queries: Csr, rows: Csr, skip_self: bool = False, check: Callable[[], None] | None = None
+) -> Iterator[tuple[int, Csr]]:
+    """queries @ rows.T in blocks of queries that fit in memory: the first query's row and its block of the
+    product.
+
+    skip_self: the products of query i and row i are taken as 0. check: called before every block, may raise.
+    """
     turned = sparse.csc_matrix(rows.T)
-    blocks = []
     for start, stop in _blocks(queries, rows):
         if check is not None:
             check()
         product = sparse.csr_matrix(queries[start:stop] @ turned)
-        owner = np.repeat(np.arange(start, stop), np.diff(product.indptr))
-        product.data = product.data / (query_norms[owner] * row_norms[product.indices] + shrink)
         if skip_self:
+            owner = np.repeat(np.arange(start, stop), np.diff(product.indptr))
             product.data[product.indices == owner] = 0.0
-        blocks.append(strongest(product, k))
+        yield start, product
+
+
+def stacked(blocks: list[Csr], n_columns: int) -> Csr:
+    """The blocks below each other: float32 CSR [sum of rows, n_columns]."""
     if not blocks:
-        return strongest(sparse.csr_matrix(queries @ turned), k)
+        return sparse.csr_matrix(np.zeros((0, n_columns), dtype=np.float32))
     return sparse.csr_matrix(sparse.vstack(blocks)).astype(np.float32)
 
 
