@@ -56,6 +56,22 @@ LABELS: dict[str, tuple[Any, Any]] = {
         gettext_lazy("What is bought in one order belongs together."),
     ),
     "basket_weight": (gettext_lazy("Weight of baskets"), ""),
+    "row_exponent": (
+        gettext_lazy("Caution for long histories"),
+        gettext_lazy("More lets pairs from long histories and large baskets say less."),
+    ),
+    "popularity_discount": (
+        gettext_lazy("Discount of popular neighbours"),
+        gettext_lazy("0 counts joint choices as they are; 1 is blind to popularity."),
+    ),
+    "own_weight": (
+        gettext_lazy("Weight of the product itself"),
+        gettext_lazy("More brings back what the shopper looked at or bought."),
+    ),
+    "category_prior": (
+        gettext_lazy("Trust in the category beside a product"),
+        gettext_lazy("More leans on what usually goes with its category where little is known."),
+    ),
     "word_features": (gettext_lazy("Words kept"), ""),
     "char_features": (
         gettext_lazy("Letter groups kept"),
