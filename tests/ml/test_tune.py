@@ -6,7 +6,7 @@ import pytest
 from apps.ml.blend import blend_many
 from apps.ml.evaluate import Truth, evaluate_lists
 from apps.ml.topn import TopN, top_k
-from apps.ml.tune import Window, weights_choose
+from apps.ml.tune import CUTS, Window, _Scorer, weights_choose
 
 N_ITEMS = 80
 IDS = np.arange(N_ITEMS, dtype=np.int64)
@@ -58,3 +58,25 @@ def test_windows_must_hold_the_same_sources() -> None:
     lists, truth = world(1)
     with pytest.raises(ValueError, match="same sources"):
         weights_choose(lists, truth, more=[Window({"left": lists["left"]}, truth)])
+
+
+def test_the_objective_is_the_mean_ndcg_over_the_cuts() -> None:
+    lists, truth = world(3)
+    weights = np.array([0.5, 0.2, 0.3])
+    top = blend_many(list(lists.values()), weights.tolist(), max(CUTS))
+    steps = 1 / np.log2(np.arange(2, max(CUTS) + 2))
+    expected = []
+    for cut in CUTS:
+        for row in range(len(truth)):
+            hits = np.isin(top.ids[row, :cut], truth.of(row))
+            ideal = steps[: min(cut, len(truth.of(row)))].sum()
+            expected.append((hits * steps[:cut]).sum() / ideal)
+    scorer = _Scorer.build(Window(lists, truth), "z", np.random.default_rng(0))
+    assert scorer.ndcg(weights, np.ones(len(truth))) == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_chance_does_not_give_one_of_two_equal_sources_everything() -> None:
+    for seed in range(4):
+        lists, truth = world(seed, n_users=40)
+        weights = weights_choose(lists, truth)
+        assert min(weights["left"], weights["right"]) > 0.25
