@@ -141,4 +141,6 @@ function start(root) {
     });
 }
 start(document);
-document.addEventListener("htmx:load", (event) => start(event.detail.elt.parentElement ?? document));
+// At the swap itself: "htmx:load" comes some 20 ms later, and what was typed before it would find nobody listening.
+document.addEventListener("htmx:afterSwap", () => start(document));
+document.addEventListener("htmx:oobAfterSwap", () => start(document));

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from django.db import connection
 
 from apps.accounts.models import ShopSettings
 from apps.catalog.models import Category, Product
 from apps.core import clock
 from apps.events.models import EventKind, Exposure, Interaction, Shopper
+from apps.events.partitions import partitions_make
 from apps.metrics.models import DailyMetric
 from apps.metrics.rollups import days_build
 
@@ -103,13 +103,7 @@ class Shop:
 def shop(db: None) -> Shop:
     """An empty shop with the partitions of March 2026 and its neighbours."""
     ShopSettings.objects.update_or_create(pk=1, defaults={"time_zone": "UTC", "attribution_hours": 24})
-    with connection.cursor() as cursor:
-        for table in ("events_interaction", "events_exposure"):
-            for month in (1, 2, 3, 4):
-                cursor.execute(
-                    f"CREATE TABLE IF NOT EXISTS {table}_t{month} PARTITION OF {table}"
-                    f" FOR VALUES FROM ('2026-{month:02}-01+00') TO ('2026-{month + 1:02}-01+00')"
-                )
+    partitions_make(months=[(2026, month) for month in (1, 2, 3, 4)])
     return Shop()
 
 

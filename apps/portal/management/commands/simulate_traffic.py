@@ -40,9 +40,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--policy", choices=POLICIES, default="api", help="Who ranks the slates.")
-        parser.add_argument(
-            "--anonymous", type=float, default=0.6, help="Share of unknown visitors."
-        )
+        parser.add_argument("--anonymous", type=float, default=0.6, help="Share of unknown visitors.")
         parser.add_argument(
             "--compare", type=int, metavar="SLATES", help="Compare policies on so many slates."
         )
