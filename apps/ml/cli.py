@@ -16,7 +16,7 @@ from apps.ml.comparison import compare
 from apps.ml.configs import PRESETS
 from apps.ml.dataset import Dataset
 from apps.ml.errors import MLError
-from apps.ml.registry import FAMILIES
+from apps.ml.registry import FAMILIES, STANDARD
 from apps.ml.train import train
 
 
@@ -45,7 +45,7 @@ def _train(given: argparse.Namespace, dataset: Dataset, options: TrainOptions) -
 
 
 def _evaluate(given: argparse.Namespace, dataset: Dataset, options: TrainOptions) -> dict[str, Any]:
-    families = given.family or list(FAMILIES)
+    families = given.family or list(STANDARD)
     found = compare(
         dataset,
         test_days=given.days,
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="compare families and their hybrid on the last days of a snapshot"
     )
     several.add_argument(
-        "--family", action="append", choices=sorted(FAMILIES), help="repeatable; default: all"
+        "--family", action="append", choices=sorted(FAMILIES), help="repeatable; default: the standard ones"
     )
     several.add_argument(
         "--days", type=float, default=30, help="length of the test and of the validation window"

@@ -33,7 +33,7 @@ from apps.ml.evaluate import (
     split_last_days,
     truth_of,
 )
-from apps.ml.registry import FAMILIES
+from apps.ml.registry import FAMILIES, STANDARD
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH, TopN
 from apps.ml.train import train
 from apps.ml.tune import Window, weights_choose
@@ -121,7 +121,7 @@ def compare(
     families: Sequence[str] | None = None,
     options: TrainOptions | None = None,
 ) -> Comparison:
-    """Fits, lists, tunes and judges every family (default: all, with their full presets).
+    """Fits, lists, tunes and judges every family (default: the standard ones, with their full presets).
 
     validation_windows: on how many windows before the test window weights are chosen, each with a fit of its
     own. One keeps to the protocol of the data; several cost a fit each and bring weights that last longer.
@@ -130,7 +130,7 @@ def compare(
     """
     options = options or TrainOptions()
     chosen = dict(configs or {})
-    names = list(families or FAMILIES)
+    names = list(families or STANDARD)
     test = split_last_days(dataset, test_days)
     cuts = [test.cut - step * validation_days * DAY for step in range(validation_windows + 1)]
     splits = [split_at(dataset, cut, until) for until, cut in pairwise(cuts)]

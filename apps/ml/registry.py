@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from apps.ml import configs
+from apps.ml.configs import PRESETS, Config, content, factors, neighbours, popularity
 from apps.ml.errors import InvalidValue
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH
 
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Family:
-    """One kind of recommender. path: "module:Class" of its model. shared: one list serves every shopper."""
+    """One kind of recommender. path: "module:Class" of its model. when: in which shop it is the one to use.
+
+    shared: one list serves every shopper. standard: its recipe is active in a new shop, and comparisons take
+    it unless told otherwise; the others wait for staff, or for the automatic choice, to switch them on.
+    """
 
     name: str
     title: str
     summary: str
-    config_class: type[configs.Config]
+    config_class: type[Config]
     path: str
+    when: str = ""
     shared: bool = False
+    standard: bool = False
 
     @property
     def list_length(self) -> int:
@@ -33,8 +39,8 @@ class Family:
         return SHARED_LIST_LENGTH if self.shared else SERVED_LIST_LENGTH
 
     @property
-    def presets(self) -> dict[str, configs.Config]:
-        return {name: self.config_class.preset(name) for name in configs.PRESETS}
+    def presets(self) -> dict[str, Config]:
+        return {name: self.config_class.preset(name) for name in PRESETS}
 
     def load(self) -> type[Model[Any]]:
         """The model class; this is where torch may be imported."""
@@ -42,9 +48,9 @@ class Family:
         model_class: type[Model[Any]] = getattr(import_module(module), name)
         return model_class
 
-    def config(self, values: dict[str, Any] | configs.Config | None = None) -> configs.Config:
+    def config(self, values: dict[str, Any] | Config | None = None) -> Config:
         """Checked settings from JSON; "preset" names the starting point (default full)."""
-        if isinstance(values, configs.Config):
+        if isinstance(values, Config):
             if not isinstance(values, self.config_class):
                 raise InvalidValue("config", values, f"{self.name} takes a {self.config_class.__name__}.")
             return values
@@ -58,62 +64,74 @@ FAMILIES: dict[str, Family] = {
             "popular",
             "Popularity",
             "What sells most, recent sales counting more.",
-            configs.PopularConfig,
+            popularity.PopularConfig,
             "apps.ml.models.popular:PopularModel",
             shared=True,
+            standard=True,
         ),
         Family(
             "trend",
             "Recent trend",
             "What sells more now than it used to.",
-            configs.TrendConfig,
+            popularity.TrendConfig,
             "apps.ml.models.popular:TrendModel",
             shared=True,
+            standard=True,
         ),
         Family(
             "personal",
             "Buy again",
             "The shopper's own items by how often and how lately.",
-            configs.PersonalConfig,
+            popularity.PersonalConfig,
             "apps.ml.models.personal:PersonalModel",
+            standard=True,
         ),
         Family(
             "item_knn",
             "Bought together",
             "Items that share shoppers and baskets.",
-            configs.ItemKnnConfig,
+            neighbours.ItemKnnConfig,
             "apps.ml.models.item_knn:ItemKnnModel",
+            standard=True,
         ),
         Family(
             "user_knn",
             "Shoppers alike",
             "What shoppers with like histories choose.",
-            configs.UserKnnConfig,
+            neighbours.UserKnnConfig,
             "apps.ml.models.user_knn:UserKnnModel",
+            standard=True,
         ),
         Family(
             "content",
             "Similar content",
             "Items whose text and categories resemble the shopper's.",
-            configs.ContentConfig,
+            content.ContentConfig,
             "apps.ml.models.content:ContentModel",
+            standard=True,
         ),
         Family(
             "als",
             "Matrix factorisation",
             "Hidden tastes learned by alternating least squares.",
-            configs.AlsConfig,
+            factors.AlsConfig,
             "apps.ml.models.als:AlsModel",
+            standard=True,
         ),
         Family(
             "ease",
             "Linear autoencoder",
             "Each item predicted from all others, in closed form.",
-            configs.EaseConfig,
+            factors.EaseConfig,
             "apps.ml.models.ease:EaseModel",
+            standard=True,
         ),
     )
 }
+
+
+STANDARD = tuple(name for name, family in FAMILIES.items() if family.standard)
+"""Families whose recipes are active in a new shop, in the order they are shown."""
 
 
 def family_get(name: str) -> Family:

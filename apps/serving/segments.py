@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from apps.ml.configs import PopularConfig
+from apps.ml.configs.popularity import PopularConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.models.popular import popular_by_segment
 from apps.ml.topn import SERVED_LIST_LENGTH, TopN

@@ -24,14 +24,18 @@ INTERVALS: dict[str, timedelta] = {
 
 @transaction.atomic
 def recipes_ensure() -> list[Recipe]:
-    """Create the built-in recipes that are missing; ones that exist keep what staff have set."""
+    """Create the built-in recipes that are missing, one per family; ones that exist keep what staff have set.
+
+    Only those of standard families start active.
+    """
     for color, family in enumerate(FAMILIES.values()):
         Recipe.objects.get_or_create(
             code=family.name,
             defaults={
                 "name": family.title,
                 "family": family.name,
-                "schedule": Schedule.DAILY,
+                "schedule": Schedule.DAILY if family.standard else Schedule.MANUAL,
+                "active": family.standard,
                 "color": color % 8,
             },
         )

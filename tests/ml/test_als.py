@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 
 from apps.ml.base import Progress, TrainOptions
-from apps.ml.configs import AlsConfig
+from apps.ml.configs.factors import AlsConfig
 from apps.ml.errors import Cancelled, InvalidValue
 from apps.ml.models import als
 from apps.ml.models.als import AlsModel

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.ml.configs import ContentConfig
+from apps.ml.configs.content import ContentConfig
 from apps.ml.dataset import Dataset
 from apps.ml.models.content import ContentModel
 from apps.ml.train import train

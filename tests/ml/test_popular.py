@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from apps.ml.configs import PopularConfig, TrendConfig
+from apps.ml.configs.popularity import PopularConfig, TrendConfig
 from apps.ml.dataset import DAY, Dataset
 from apps.ml.models.popular import PopularModel, TrendModel, popular_by_category, popular_by_segment
 from apps.ml.topn import SHARED_LIST_LENGTH

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from apps.ml.configs import PRESETS, AlsConfig, EaseConfig, PopularConfig
+from apps.ml.configs import PRESETS
+from apps.ml.configs.factors import AlsConfig, EaseConfig
+from apps.ml.configs.popularity import PopularConfig
 from apps.ml.errors import InvalidValue
 from apps.ml.registry import FAMILIES, family_get
 from apps.ml.train import train

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from apps.ml.base import History, Model, Progress, TrainOptions
-from apps.ml.configs import AlsConfig, Config
+from apps.ml.configs import Config
+from apps.ml.configs.factors import AlsConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
 from apps.ml.signals import Csr, user_item

@@ -17,7 +17,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
-from apps.ml.configs import Config, ContentConfig
+from apps.ml.configs import Config
+from apps.ml.configs.content import ContentConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.models.item_knn import indicator
 from apps.ml.signals import Csr, user_item

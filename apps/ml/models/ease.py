@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays, csr_to_arrays
-from apps.ml.configs import Config, EaseConfig
+from apps.ml.configs import Config
+from apps.ml.configs.factors import EaseConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
 from apps.ml.models.item_knn import indicator

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
-from apps.ml.configs import Config, ItemKnnConfig
+from apps.ml.configs import Config
+from apps.ml.configs.neighbours import ItemKnnConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.signals import Csr, basket_item, user_item
 from apps.ml.similarity import norms, products, stacked, strongest, weigh

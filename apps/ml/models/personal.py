@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.ml.base import History, Model, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
-from apps.ml.configs import Config, PersonalConfig
+from apps.ml.configs import Config
+from apps.ml.configs.popularity import PersonalConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.signals import Csr, user_item
 from apps.ml.topn import Floats

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.ml.base import ConfigT, History, Model, TrainOptions, positive_only
-from apps.ml.configs import Config, PopularConfig, TrendConfig
+from apps.ml.configs import Config
+from apps.ml.configs.popularity import PopularConfig, TrendConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.signals import item_strength
 from apps.ml.topn import Floats, TopN, top_k

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
-from apps.ml.configs import Config, UserKnnConfig
+from apps.ml.configs import Config
+from apps.ml.configs.neighbours import UserKnnConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.models.item_knn import indicator
 from apps.ml.signals import Csr, user_item

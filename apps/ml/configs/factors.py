@@ -1,0 +1,43 @@
+"""Settings of: matrix factorisation and linear autoencoders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from apps.ml.configs import Config, number
+
+
+@dataclass(frozen=True)
+class AlsConfig(Config):
+    """Implicit-feedback matrix factorisation by alternating least squares with decayed confidences."""
+
+    factors: int = number(128, 1)
+    epochs: int = number(15, 1)
+    regularisation: float = number(4.0, 0.0)
+    frequency_exponent: float = number(0.5, 0.0)
+    alpha: float = number(10.0, 0.0)
+    half_life_days: float | None = number(60.0, 0.01)
+    cg_steps: int = number(3, 1)
+    tolerance: float = number(1e-3, 0.0)
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"factors": 8, "epochs": 8},
+        "small": {"factors": 32, "epochs": 12},
+    }
+
+
+@dataclass(frozen=True)
+class EaseConfig(Config):
+    """Item-item linear autoencoder in closed form, with decayed rows and decayed profiles."""
+
+    regularisation: float = number(100.0, 1e-6)
+    row_half_life_days: float | None = number(60.0, 0.01)
+    profile_half_life_days: float | None = number(90.0, 0.01)
+    baskets: bool = False
+    max_items: int = number(12_000, 1)
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"regularisation": 20.0, "max_items": 1_000},
+        "small": {"max_items": 5_000},
+    }
