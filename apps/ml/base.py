@@ -8,21 +8,38 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from apps.ml import signals
 from apps.ml.artifacts import Parts, parts_read, parts_write
 from apps.ml.configs import Config
-from apps.ml.dataset import Dataset, IdMap, Ints
-from apps.ml.errors import Cancelled
+from apps.ml.dataset import Dataset, Ints
+from apps.ml.errors import ArtifactInvalid, Cancelled, InvalidValue
+from apps.ml.explain import Contribution, left_out, shares
+from apps.ml.history import History, csr_from_arrays, csr_to_arrays
 from apps.ml.registry import FAMILIES
 from apps.ml.topn import PADDING_ID, Floats, TopN, top_k
+
+__all__ = [
+    "BLOCK_CELLS",
+    "DEVICES",
+    "ConfigT",
+    "Contribution",
+    "Exclude",
+    "History",
+    "Model",
+    "Progress",
+    "Recommender",
+    "TrainOptions",
+    "csr_from_arrays",
+    "csr_to_arrays",
+    "positive_only",
+]
 
 Exclude = Literal["bought", "none"]
 DEVICES = ("auto", "cpu", "cuda")
@@ -47,13 +64,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """How to run, as opposed to what to fit: nothing here belongs to the model's settings."""
+    """How to run, as opposed to what to fit: nothing here belongs to the model's settings.
+
+    start: a model of the same family to go on from; families without `warm_starts` ignore it.
+    """
 
     device: str = "auto"
     seed: int = 0
     threads: int = 1
     on_progress: Callable[[Progress], None] | None = None
     should_stop: Callable[[], bool] | None = None
+    start: Model[Any] | None = None
 
     def report(self, progress: Progress) -> None:
         """Reports, then raises Cancelled if the caller wants to stop."""
@@ -64,58 +85,6 @@ class TrainOptions:
     def check(self) -> None:
         if self.should_stop is not None and self.should_stop():
             raise Cancelled("Training was cancelled; nothing was saved.")
-
-
-@dataclass(frozen=True)
-class History:
-    """What a model keeps of its data besides what it learned.
-
-    bought / rejected: bool CSR [n_users, n_items]. candidates: bool [n_items]. active: bool [n_users], had
-    any event.
-    """
-
-    users: IdMap
-    items: IdMap
-    bought: signals.Csr
-    rejected: signals.Csr
-    candidates: NDArray[np.bool_]
-    active: NDArray[np.bool_]
-
-    @classmethod
-    def from_dataset(cls, dataset: Dataset) -> Self:
-        active = np.zeros(len(dataset.users), dtype=np.bool_)
-        active[dataset.user[dataset.user >= 0]] = True
-        return cls(
-            dataset.users,
-            dataset.items,
-            signals.bought(dataset),
-            signals.rejected(dataset),
-            dataset.candidates.copy(),
-            active,
-        )
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        return {
-            "user_ids": self.users.ids,
-            "item_ids": self.items.ids,
-            "candidates": self.candidates,
-            "active": self.active,
-            **csr_to_arrays("bought", self.bought),
-            **csr_to_arrays("rejected", self.rejected),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> Self:
-        users, items = IdMap(arrays["user_ids"]), IdMap(arrays["item_ids"])
-        shape = (len(users), len(items))
-        return cls(
-            users,
-            items,
-            csr_from_arrays("bought", arrays, shape),
-            csr_from_arrays("rejected", arrays, shape),
-            arrays["candidates"],
-            arrays["active"],
-        )
 
 
 class Recommender(Protocol):
@@ -136,6 +105,8 @@ class Model(ABC, Generic[ConfigT]):
     """Shared machinery; a family implements `fit`, the score methods and its arrays.
 
     Score methods return float32 [B, N] over the catalogue with -inf where the model has nothing to say.
+    folds_in: `fold_in` works; a family with something learned per shopper then overrides `with_shoppers`.
+    warm_starts: `fit` goes on from `options.start`.
     """
 
     config: ConfigT
@@ -144,6 +115,8 @@ class Model(ABC, Generic[ConfigT]):
 
     family: ClassVar[str]
     config_class: ClassVar[type[Config]]
+    folds_in: ClassVar[bool] = False
+    warm_starts: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -180,6 +153,67 @@ class Model(ABC, Generic[ConfigT]):
         cls, config: ConfigT, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
     ) -> Self:
         """The inverse of `to_arrays` and `to_texts`."""
+
+    # -- reasons
+    # -------------------------------------------------------------------------------------------------
+
+    def explain(self, user: int, item: int, n: int = 5) -> list[Contribution]:
+        """The n items of the shopper's history that speak most for `item`; raw ids. Empty for a shopper or
+        item that is unknown, and where nothing of the history speaks for it.
+        """
+        row = int(self.history.users.rows([user])[0])
+        column = int(self.history.items.rows([item])[0])
+        if row < 0 or column < 0:
+            return []
+        items_L = self.items_of(row)
+        return self._reasons(row, items_L, column, n)
+
+    def explain_session(self, session: Sequence[int], item: int, n: int = 5) -> list[Contribution]:
+        """The same for a list of raw item ids, oldest first; an item that comes twice counts at its last
+        place.
+        """
+        rows = self.history.items.rows(session)
+        column = int(self.history.items.rows([item])[0])
+        rows = rows[rows >= 0][::-1]
+        _, last = np.unique(rows, return_index=True)
+        return [] if column < 0 else self._reasons(None, rows[np.sort(last)][::-1], column, n)
+
+    def items_of(self, row: int) -> Ints:
+        """Item rows of the shopper's history that the model listens to: distinct, int64 [L], oldest first
+        where the order matters to it.
+        """
+        return self.history.bought[row].indices.astype(np.int64)
+
+    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
+        """What each of these item rows adds to the score of `item`: float64 [L], 0 for nothing.
+
+        row: the shopper whose history it is, None for an anonymous session. A family whose score is a sum
+        over the history overrides this with its terms.
+        """
+        return left_out(self.score_sessions, items_L, item, self._block_size())
+
+    def _reasons(self, row: int | None, items_L: Ints, item: int, n: int) -> list[Contribution]:
+        if not len(items_L):
+            return []
+        return shares(self.history.items.ids[items_L], self.contributions(row, items_L, item), n)
+
+    # -- new shoppers
+    # --------------------------------------------------------------------------------------------
+
+    def fold_in(self, dataset: Dataset) -> Self:
+        """The same learned items for the shoppers and histories of `dataset`, without training.
+
+        Items the model never saw stay unknown. Raises InvalidValue for a family that learns its shoppers
+        one by one and cannot.
+        """
+        if not self.folds_in:
+            raise InvalidValue("family", self.family, "It learns each shopper in training; train it again.")
+        known = dataset.aligned(self.history.items, self.history.candidates)
+        return self.with_shoppers(known, History.from_dataset(known))
+
+    def with_shoppers(self, dataset: Dataset, history: History) -> Self:
+        """A copy for these shoppers. dataset: on the model's own item rows. history: taken from it."""
+        return replace(self, history=history, metrics=dict(self.metrics))
 
     # -- lists
     # ---------------------------------------------------------------------------------------------------
@@ -269,8 +303,11 @@ class Model(ABC, Generic[ConfigT]):
             parts.append(self._top(scores, k))
         return TopN.stack(parts, k)
 
+    def _block_size(self) -> int:
+        return max(1, BLOCK_CELLS // max(1, len(self.history.items)))
+
     def _blocks(self, n: int) -> Iterator[Ints]:
-        size = max(1, BLOCK_CELLS // max(1, len(self.history.items)))
+        size = self._block_size()
         for start in range(0, n, size):
             yield np.arange(start, min(n, start + size))
 
@@ -311,8 +348,15 @@ class Model(ABC, Generic[ConfigT]):
 
     @classmethod
     def from_artifact(cls, parts: Parts) -> Self:
-        config: Any = cls.config_class(**parts.config)
-        model = cls.from_parts(config, History.from_arrays(parts.history), parts.arrays, parts.texts)
+        """From what `parts_read` found; ArtifactInvalid when an older version of the code wrote it."""
+        try:
+            config: Any = cls.config_class(**parts.config)
+            model = cls.from_parts(config, History.from_arrays(parts.history), parts.arrays, parts.texts)
+        except (KeyError, TypeError, InvalidValue) as error:
+            raise ArtifactInvalid(
+                f"{cls.family}: the folder was written by another version of the code ({error}); "
+                "retrain this recipe"
+            ) from error
         model.metrics = parts.metrics
         return model
 
@@ -320,21 +364,6 @@ class Model(ABC, Generic[ConfigT]):
 def _hide(scores: Floats, pairs: signals.Csr) -> None:
     rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
     scores[rows, pairs.indices] = -np.inf
-
-
-def csr_to_arrays(name: str, matrix: signals.Csr) -> dict[str, NDArray[Any]]:
-    """A CSR matrix as three arrays under `name.`."""
-    return {
-        f"{name}.indptr": matrix.indptr.astype(np.int64),
-        f"{name}.indices": matrix.indices.astype(np.int32),
-        f"{name}.data": matrix.data,
-    }
-
-
-def csr_from_arrays(name: str, arrays: dict[str, NDArray[Any]], shape: tuple[int, int]) -> signals.Csr:
-    return sparse.csr_matrix(
-        (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]), shape=shape
-    )
 
 
 def positive_only(scores: NDArray[Any]) -> Floats:

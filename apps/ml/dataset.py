@@ -232,6 +232,30 @@ class Dataset:
         cut = cut._with(gone.select((gone.timestamp >= moment) & (gone.timestamp < stop)))
         return replace(cut, withdrawn=None)
 
+    def aligned(self, items: IdMap, candidates: Mask) -> Dataset:
+        """The same events on the rows of another catalogue; events on items it lacks are left out.
+
+        candidates: bool [len(items)], what may be recommended there; it stands for items this dataset does
+        not know, unless it has a catalogue of its own, which says what is sold.
+        """
+        rows = items.rows(self.items.ids)
+        known = rows >= 0
+        allowed = np.zeros(len(items), dtype=np.bool_) if len(self.catalogue.columns) else candidates.copy()
+        allowed[rows[known]] = self.candidates[known]
+        gone = self.withdrawn
+        if gone is not None:
+            kept = known[gone.events.item]
+            gone = Withdrawn(gone.events.aligned(items, candidates), gone.undone_at[kept])
+        cut = self.select(known[self.item])
+        return replace(
+            cut,
+            items=items,
+            item=rows[cut.item],
+            catalogue=self.catalogue.reindex(pd.Index(items.ids, name=self.catalogue.index.name)),
+            candidates=allowed,
+            withdrawn=gone,
+        )
+
     def _with(self, other: Dataset) -> Dataset:
         """Both datasets' events in order of time; they share their id maps and kinds."""
         if not len(other):
@@ -247,9 +271,13 @@ class Dataset:
         """Purchases only; in data without any (ratings, plays) every event of positive weight counts as
         one.
         """
+        return self.select(self.purchase_mask())
+
+    def purchase_mask(self) -> Mask:
+        """Which events `purchases` selects: bool [n]."""
         if PURCHASE in self.kinds:
-            return self.select(self.kind == self.kinds.index(PURCHASE))
-        return self.select(self.weight > 0)
+            return self.kind == self.kinds.index(PURCHASE)
+        return self.weight > 0
 
     def ages_days(self) -> NDArray[np.float64]:
         """Age of each event in days at `end`, never negative."""

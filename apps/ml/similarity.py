@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from apps.ml.dataset import Ints
 from apps.ml.signals import Csr
 
 Weighting = Literal["cosine", "tfidf", "bm25"]
@@ -25,24 +26,32 @@ def term_weights(counts: Csr, n_documents: int) -> NDArray[np.float64]:
     return np.log1p(n_documents / (1.0 + frequency))
 
 
-def weigh(counts: Csr, weighting: Weighting) -> Csr:
+def mean_length(counts: Csr) -> float:
+    """Mean sum of a row."""
+    return float(counts.sum()) / max(counts.shape[0], 1)
+
+
+def weigh(
+    counts: Csr, weighting: Weighting, idf: NDArray[Any] | None = None, typical: float | None = None
+) -> Csr:
     """Rows as documents, columns as terms. cosine leaves values as they are; BM25 saturates and corrects for
     length.
+
+    idf: weight per column. typical: mean sum of a row. Both are taken from `counts` unless documents are
+    weighed by another collection; cosine has no weights of its own.
     """
-    if weighting == "cosine":
-        return counts.astype(np.float32)
-    idf = term_weights(counts, counts.shape[0])
+    if idf is None:
+        idf = np.ones(counts.shape[1]) if weighting == "cosine" else term_weights(counts, counts.shape[0])
     data = counts.data.astype(np.float64)
     if weighting == "tfidf":
         data = np.sqrt(data)
-    else:
+    elif weighting == "bm25":
         length = np.asarray(counts.sum(axis=1)).ravel()
-        relative = length / max(float(length.sum()) / max(len(length), 1), 1e-12)
+        relative = length / max(mean_length(counts) if typical is None else typical, 1e-12)
         norm = BM25_K1 * (1 - BM25_B + BM25_B * relative)
         data = data * (BM25_K1 + 1) / (data + np.repeat(norm, np.diff(counts.indptr)))
-    weighted = counts.astype(np.float64)
-    weighted.data = data * idf[counts.indices]
-    return weighted.astype(np.float32)
+    weighted = (data * idf[counts.indices]).astype(np.float32)
+    return sparse.csr_matrix((weighted, counts.indices.copy(), counts.indptr.copy()), shape=counts.shape)
 
 
 def norms(rows: Csr) -> NDArray[np.float64]:
@@ -62,18 +71,18 @@ def nearest(
     rows: Csr,
     k: int,
     shrink: float = 0.0,
-    skip_self: bool = False,
+    selves: Ints | None = None,
     check: Callable[[], None] | None = None,
 ) -> Csr:
     """The k most similar `rows` of each query by cosine, damped where there is little evidence.
 
-    similarity = q.r / (|q| |r| + shrink). skip_self: query i is row i and not its own neighbour. check:
-    called before every block, may raise to cancel. Returns
+    similarity = q.r / (|q| |r| + shrink). selves: the row that each query itself is and that is no neighbour
+    of it, -1 for none: int64 [n_queries]. check: called before every block, may raise to cancel. Returns
     float32 CSR [n_queries, n_rows] with at most k positive entries per row.
     """
     query_norms, row_norms = norms(queries), norms(rows)
     found = []
-    for start, product in products(queries, rows, skip_self, check):
+    for start, product in products(queries, rows, selves, check):
         owner = np.repeat(np.arange(start, start + product.shape[0]), np.diff(product.indptr))
         product.data = product.data / (query_norms[owner] * row_norms[product.indices] + shrink)
         found.append(strongest(product, k))
@@ -81,21 +90,21 @@ def nearest(
 
 
 def products(
-    queries: Csr, rows: Csr, skip_self: bool = False, check: Callable[[], None] | None = None
+    queries: Csr, rows: Csr, selves: Ints | None = None, check: Callable[[], None] | None = None
 ) -> Iterator[tuple[int, Csr]]:
     """queries @ rows.T in blocks of queries that fit in memory: the first query's row and its block of the
     product.
 
-    skip_self: the products of query i and row i are taken as 0. check: called before every block, may raise.
+    selves: int64 [n_queries], the row whose product with this query is taken as 0, -1 for none. check: called
+    before every block, may raise.
     """
     turned = sparse.csc_matrix(rows.T)
     for start, stop in _blocks(queries, rows):
         if check is not None:
             check()
         product = sparse.csr_matrix(queries[start:stop] @ turned)
-        if skip_self:
-            owner = np.repeat(np.arange(start, stop), np.diff(product.indptr))
-            product.data[product.indices == owner] = 0.0
+        if selves is not None:
+            product.data[product.indices == np.repeat(selves[start:stop], np.diff(product.indptr))] = 0.0
         yield start, product
 
 

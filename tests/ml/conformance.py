@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from apps.ml.artifacts import load_model, save_model
-from apps.ml.base import Model, Progress, TrainOptions
+from apps.ml.artifacts import load_model, parts_read, save_model
+from apps.ml.base import Contribution, Model, Progress, TrainOptions
 from apps.ml.dataset import Dataset
-from apps.ml.errors import ArtifactInvalid, Cancelled, DataMissing
+from apps.ml.errors import ArtifactInvalid, Cancelled, DataMissing, InvalidValue
 from apps.ml.evaluate import VARIANTS, Variant, evaluate_lists, truth_of
 from apps.ml.registry import FAMILIES
 from apps.ml.topn import TopN
@@ -61,7 +62,9 @@ def assert_close(left: TopN, right: TopN) -> None:
 
 class Conformance:
     """family: name in the registry. floors: NDCG@10 on the planted data per variant judged; beats: the
-    variants in which the family must beat popularity. says: which calls give non-empty lists.
+    variants in which the family must beat popularity. says: which calls give non-empty lists. tells_new:
+    recommends what the shopper has not chosen. explains: names items of the history. adds_up: the relative
+    error within which the contributions of a history sum to the score, 0 where they do not.
     """
 
     family: ClassVar[str]
@@ -69,6 +72,9 @@ class Conformance:
     beats: ClassVar[tuple[Variant, ...]] = VARIANTS
     says: ClassVar[tuple[str, ...]] = ("users", "sessions", "similar")
     answers_strangers: ClassVar[bool] = False
+    tells_new: ClassVar[bool] = True
+    explains: ClassVar[bool] = True
+    adds_up: ClassVar[float] = 0.0
 
     @property
     def model(self) -> Model[Any]:
@@ -185,6 +191,98 @@ class Conformance:
         shutil.rmtree(tmp_path / "model")
         with pytest.raises(ArtifactInvalid, match="manifest"):
             load_model(tmp_path / "model")
+
+    def test_a_list_is_explained_by_what_the_shopper_chose(self) -> None:
+        history = self.model.history
+        explained = 0
+        for user in self.users[:10]:
+            row = int(history.users.rows([int(user)])[0])
+            own = history.items.ids[self.model.items_of(row)]
+            for item in self.model.recommend([int(user)], 3, exclude="none").row(0)[0]:
+                found = self.model.explain(int(user), int(item), 4)
+                self.assert_reasons(found, own, 4)
+                explained += bool(found)
+        assert (explained > 0) == self.explains
+        assert self.model.explain(UNKNOWN_USER, ITEM_BASE) == []
+        assert self.model.explain(int(self.users[0]), UNKNOWN_ITEM) == []
+
+    def test_a_session_is_explained_by_its_items(self) -> None:
+        explained = 0
+        for session in self.sessions:
+            for item in self.model.recommend_sessions([session], 3).row(0)[0]:
+                found = self.model.explain_session([*session, UNKNOWN_ITEM, session[0]], int(item), 4)
+                self.assert_reasons(found, np.array(session), 4)
+                explained += bool(found)
+        assert (explained > 0) == (self.explains and "sessions" in self.says)
+        assert self.model.explain_session([], ITEM_BASE) == []
+        assert self.model.explain_session(self.sessions[0], UNKNOWN_ITEM) == []
+
+    def assert_reasons(self, found: list[Contribution], own: np.ndarray, n: int) -> None:
+        shares = [reason.share for reason in found]
+        assert len(found) <= n
+        assert shares == sorted(shares, reverse=True)
+        assert all(0 < share <= 1 for share in shares)
+        assert sum(shares) <= 1 + 1e-9
+        assert len(found) == n or not found or sum(shares) == pytest.approx(1.0)
+        assert len({reason.item_id for reason in found}) == len(found)
+        assert {reason.item_id for reason in found} <= set(own.tolist())
+
+    def test_terms_add_up_to_the_score_where_the_family_says_so(self) -> None:
+        for row in self.model.history.users.rows(self.users[:5]) if self.adds_up else []:
+            scores = self.model.score_users(np.array([row]))[0]
+            items = self.model.items_of(int(row))
+            for item in np.argsort(-scores)[:5]:
+                terms = self.model.contributions(int(row), items, int(item))
+                assert terms.sum() == pytest.approx(float(scores[item]), rel=self.adds_up)
+
+    def test_fold_in_of_the_same_data_gives_the_same_lists(self) -> None:
+        if not self.model.folds_in:
+            with pytest.raises(InvalidValue, match="train it again"):
+                self.model.fold_in(planted_split().train)
+            return
+        folded = self.model.fold_in(planted_split().train)
+        left, right = folded.recommend(self.users, 10), self.model.recommend(self.users, 10)
+        same = [len(np.intersect1d(a[a >= 0], b[b >= 0])) for a, b in zip(left.ids, right.ids, strict=True)]
+        assert sum(same) >= 0.9 * (right.ids >= 0).sum()
+
+    def test_a_new_shopper_is_folded_in(self) -> None:
+        if not self.model.folds_in:
+            return
+        item = ITEM_BASE + 20
+        rows = [(9_001, item), (9_001, item + 1), (9_001, UNKNOWN_ITEM), (9_002, UNKNOWN_ITEM)]
+        frame = pd.DataFrame(rows, columns=["user_id", "item_id"]).assign(
+            timestamp=planted_split().train.end + np.arange(4.0)
+        )
+        folded = self.model.fold_in(Dataset.from_frames(frame))
+        assert folded.history.items is self.model.history.items
+        lists = folded.recommend([9_001, int(self.users[0])], 10)
+        assert (lists.lengths[0] > 0) == ("users" in self.says and self.tells_new)
+        assert (lists.lengths[1] > 0) == self.answers_strangers
+        assert not np.isin([item, item + 1, UNKNOWN_ITEM], lists.ids).any()
+        assert (folded.recommend([9_001], 10, exclude="none").lengths[0] > 0) == ("users" in self.says)
+        assert_same(folded.similar([item], 10), self.model.similar([item], 10))
+        assert len(self.model.recommend([9_001], 10).row(0)[0]) == 0 or self.answers_strangers
+
+    def test_a_warm_start_is_used_or_ignored(self) -> None:
+        options = TrainOptions(start=self.model)
+        again = train(self.family, {"preset": "tiny"}, planted_split().train, options)
+        if not self.model.warm_starts:
+            assert_same(again.recommend(self.users, 20), self.model.recommend(self.users, 20))
+        else:
+            truth = truth_of(planted_split(), "all")
+            top = again.recommend(truth.users, 20, exclude="none")
+            found = evaluate_lists(top, truth, planted_split().catalogue_size).mean("ndcg10")
+            assert found >= ndcg(self.family, "all") * 0.95
+
+    def test_a_folder_of_another_version_is_refused(self, tmp_path: Path) -> None:
+        self.model.save(tmp_path / "model")
+        parts = parts_read(tmp_path / "model")
+        gone = min(parts.arrays)
+        old = replace(parts, arrays={name: array for name, array in parts.arrays.items() if name != gone})
+        with pytest.raises(ArtifactInvalid, match="retrain"):
+            type(self.model).from_artifact(old)
+        with pytest.raises(ArtifactInvalid, match="retrain"):
+            type(self.model).from_artifact(replace(parts, config={**parts.config, "gone": 1}))
 
     def test_same_seed_same_result(self) -> None:
         again = train(self.family, {"preset": "tiny"}, planted_split().train, TrainOptions(seed=0))

@@ -111,3 +111,21 @@ def test_a_cut_sees_a_purchase_that_was_undone_only_later() -> None:
     assert whole.before(7.0).before(5.0).item_ids.tolist() == [10, 11]
     assert whole.since(7.0).item_ids.tolist() == [12]
     assert whole.before(7.0).since(1.0).item_ids.tolist() == [10, 11]
+
+
+def test_events_move_to_the_rows_of_another_catalogue() -> None:
+    frame = pd.DataFrame(
+        {"user_id": [1, 1, 2, 2], "item_id": [10, 20, 30, 20], "timestamp": [1.0, 2.0, 3.0, 4.0]}
+    ).assign(undone_at=[np.nan, 9.0, np.nan, np.nan])
+    other = IdMap(np.array([5, 20, 30]))
+    moved = Dataset.from_frames(frame).aligned(other, np.array([True, False, False]))
+    assert moved.item_ids.tolist() == [30, 20]
+    assert moved.user_ids.tolist() == [2, 2]
+    assert moved.candidates.tolist() == [True, True, True]
+    assert moved.withdrawn is not None
+    assert moved.withdrawn.events.item_ids.tolist() == [20]
+    assert moved.withdrawn.undone_at.tolist() == [9.0]
+    items = pd.DataFrame({"item_id": [20, 30], "title": ["Cup", "Pot"], "available": [True, False]})
+    moved = Dataset.from_frames(frame, items).aligned(other, np.ones(3, np.bool_))
+    assert moved.candidates.tolist() == [False, True, False]
+    assert moved.text("title") == ["", "Cup", "Pot"]

@@ -12,6 +12,7 @@ class TestPersonal(Conformance):
     family = "personal"
     floors = {"new": 0.15, "all": 0.38}
     says = ("users",)
+    tells_new = False
 
 
 def test_score_is_the_decayed_sum_of_own_choices() -> None:

@@ -18,6 +18,7 @@ class TestPopular(Conformance):
     floors = {"new": 0.03, "all": 0.08}
     beats = ()
     answers_strangers = True
+    explains = False
 
 
 class TestTrend(Conformance):
@@ -25,6 +26,7 @@ class TestTrend(Conformance):
     floors = {"new": 0.03, "all": 0.05}
     beats = ()
     answers_strangers = True
+    explains = False
 
 
 def sales(rows: list[tuple[int, int, float]]) -> Dataset:

@@ -17,6 +17,7 @@ PLAIN = {
 
 class TestUserKnn(Conformance):
     family = "user_knn"
+    adds_up = 1e-4
     floors = {"new": 0.55, "all": 0.48}
 
 
@@ -32,7 +33,8 @@ def test_score_is_the_sum_over_the_nearest_shoppers() -> None:
     unit = dense / np.maximum(np.linalg.norm(dense, axis=1, keepdims=True), 1e-12)
     alike = unit @ unit.T
     np.fill_diagonal(alike, 0.0)
-    row = 5
+    ranked = -np.sort(-alike, axis=1)
+    row = int(np.argmax(ranked[:, 6] - ranked[:, 7]))  # no tie for the last place
     nearest = np.argsort(-alike[row], kind="stable")[:7]
     expected = sum(alike[row, other] * dense[other] for other in nearest)
     scores = model.score_users(np.array([row]))[0]

@@ -8,7 +8,7 @@ vectors have length 1, so a score is a cosine and a long text or a long history 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,9 +20,9 @@ from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays
 from apps.ml.configs import Config
 from apps.ml.configs.content import ContentConfig
 from apps.ml.dataset import Dataset, Ints
-from apps.ml.models.item_knn import indicator
+from apps.ml.models.item_knn import indicator, interest_of
 from apps.ml.signals import Csr, user_item
-from apps.ml.similarity import normalised
+from apps.ml.similarity import normalised, norms
 from apps.ml.topn import Floats
 
 MAX_DOCUMENT_SHARE = 0.5
@@ -42,6 +42,7 @@ class ContentModel(Model[ContentConfig]):
 
     family: ClassVar[str] = "content"
     config_class: ClassVar[type[Config]] = ContentConfig
+    folds_in: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, dataset: Dataset, config: ContentConfig, options: TrainOptions) -> Self:
@@ -75,6 +76,20 @@ class ContentModel(Model[ContentConfig]):
 
     def score_similar(self, rows_B: Ints) -> Floats:
         return self._cosine(self.vectors[rows_B])
+
+    def items_of(self, row: int) -> Ints:
+        return self.profile[row].indices.astype(np.int64)
+
+    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
+        """Exact: the cosine is a sum over the profile's items, divided by the length of the profile."""
+        interest = interest_of(self.profile, row, items_L)
+        likeness = np.asarray((self.vectors[items_L] @ self.vectors[item].T).todense(), np.float64).ravel()
+        profile = sparse.csr_matrix(sparse.csr_matrix(interest) @ self.vectors[items_L])
+        return interest * likeness / max(float(norms(profile)[0]), 1e-12)
+
+    def with_shoppers(self, dataset: Dataset, history: History) -> Self:
+        profile = user_item(dataset, self.config.profile_half_life_days, aggregate="max")
+        return replace(self, history=history, profile=profile, metrics=dict(self.metrics))
 
     def score_texts(self, texts: Sequence[str]) -> Floats:
         """Cosine of free texts (a query, a product not in the catalogue yet) to every item: float32 [n,

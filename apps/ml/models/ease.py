@@ -8,7 +8,7 @@ itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,7 +21,7 @@ from apps.ml.configs import Config
 from apps.ml.configs.factors import EaseConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
-from apps.ml.models.item_knn import indicator
+from apps.ml.models.item_knn import indicator, interest_of
 from apps.ml.signals import Csr, basket_item, user_item
 from apps.ml.topn import Floats
 
@@ -38,6 +38,7 @@ class EaseModel(Model[EaseConfig]):
 
     family: ClassVar[str] = "ease"
     config_class: ClassVar[type[Config]] = EaseConfig
+    folds_in: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, dataset: Dataset, config: EaseConfig, options: TrainOptions) -> Self:
@@ -71,6 +72,23 @@ class EaseModel(Model[EaseConfig]):
         return self._spread(
             indicator([rows_B[i : i + 1] for i in range(len(rows_B))], len(self.history.items))
         )
+
+    def items_of(self, row: int) -> Ints:
+        return self.profile[row].indices.astype(np.int64)
+
+    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
+        """Exact: interest times the weight of the history's item on this one."""
+        place = {int(column): index for index, column in enumerate(self.columns)}
+        found = np.zeros(len(items_L))
+        if item not in place:
+            return found
+        known = np.array([place.get(int(other), -1) for other in items_L], dtype=np.int64)
+        found[known >= 0] = self.weights[known[known >= 0], place[item]]
+        return found * interest_of(self.profile, row, items_L)
+
+    def with_shoppers(self, dataset: Dataset, history: History) -> Self:
+        profile = user_item(dataset, self.config.profile_half_life_days, aggregate="max")
+        return replace(self, history=history, profile=profile, metrics=dict(self.metrics))
 
     def _spread(self, profile_BN: Csr) -> Floats:
         """Scores [B, N]; a row without any item the model knows has nothing to say."""

@@ -10,7 +10,7 @@ evidence; what is popular is often the right companion, so nothing is discounted
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -42,6 +42,7 @@ class ItemKnnModel(Model[ItemKnnConfig]):
 
     family: ClassVar[str] = "item_knn"
     config_class: ClassVar[type[Config]] = ItemKnnConfig
+    folds_in: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, dataset: Dataset, config: ItemKnnConfig, options: TrainOptions) -> Self:
@@ -64,6 +65,18 @@ class ItemKnnModel(Model[ItemKnnConfig]):
 
     def score_similar(self, rows_B: Ints) -> Floats:
         return positive_only(self.companions[rows_B].toarray())
+
+    def items_of(self, row: int) -> Ints:
+        return self.profile[row].indices.astype(np.int64)
+
+    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
+        """Exact: interest times likeness; an item of the history speaks for itself too."""
+        likeness = self.companions if row is None else self.similarity
+        return column_of(likeness, items_L, item) * interest_of(self.profile, row, items_L)
+
+    def with_shoppers(self, dataset: Dataset, history: History) -> Self:
+        profile = user_item(dataset, self.config.profile_half_life_days, aggregate="max")
+        return replace(self, history=history, profile=profile, metrics=dict(self.metrics))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         return {
@@ -107,7 +120,7 @@ def _neighbours(
     codes, prior = category_company(documents, totals, categories, config.neighbours)
     discount = np.maximum(lengths, 1e-12) ** config.popularity_discount + config.shrink
     for_shoppers, beside = [], []
-    for start, product in products(documents, documents, skip_self=True, check=options.check):
+    for start, product in products(documents, documents, np.arange(n), options.check):
         stop = start + product.shape[0]
         discounted = product.copy()
         discounted.data = product.data / discount[product.indices]
@@ -178,3 +191,15 @@ def indicator(sessions: Sequence[Ints], n_items: int) -> Csr:
     return sparse.csr_matrix(
         (np.ones(len(columns), np.float32), (rows, columns)), shape=(len(distinct), n_items)
     )
+
+
+def interest_of(profile: Csr, row: int | None, items_L: Ints) -> NDArray[np.float64]:
+    """A shopper's interest in each of these items, 1 in a session (row None): float64 [L]."""
+    if row is None:
+        return np.ones(len(items_L))
+    return np.asarray(profile[row, items_L].todense(), dtype=np.float64).ravel()
+
+
+def column_of(matrix: Csr, rows_L: Ints, column: int) -> NDArray[np.float64]:
+    """One column of these rows: float64 [L]."""
+    return np.asarray(matrix[rows_L, column].todense(), dtype=np.float64).ravel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -27,6 +27,7 @@ class PersonalModel(Model[PersonalConfig]):
 
     family: ClassVar[str] = "personal"
     config_class: ClassVar[type[Config]] = PersonalConfig
+    folds_in: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, dataset: Dataset, config: PersonalConfig, options: TrainOptions) -> Self:
@@ -40,6 +41,17 @@ class PersonalModel(Model[PersonalConfig]):
 
     def score_similar(self, rows_B: Ints) -> Floats:
         return self._nothing(len(rows_B))
+
+    def items_of(self, row: int) -> Ints:
+        return self.interest[row].indices.astype(np.int64)
+
+    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
+        """Each item speaks for itself only."""
+        return (items_L == item).astype(np.float64) * (row is not None)
+
+    def with_shoppers(self, dataset: Dataset, history: History) -> Self:
+        interest = user_item(dataset, self.config.half_life_days)
+        return replace(self, history=history, interest=interest, metrics=dict(self.metrics))
 
     def _nothing(self, n: int) -> Floats:
         return np.full((n, len(self.history.items)), -np.inf, dtype=np.float32)

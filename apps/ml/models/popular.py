@@ -26,6 +26,8 @@ class _SameForAll(Model[ConfigT]):
     item_scores: Floats
     branch: Ints
 
+    folds_in: ClassVar[bool] = True
+
     def score_users(self, rows_B: Ints) -> Floats:
         return np.repeat(self.item_scores[None, :], len(rows_B), axis=0)
 
@@ -38,6 +40,10 @@ class _SameForAll(Model[ConfigT]):
         return np.where(
             (mine < 0) | (self.branch[None, :] == mine), self.item_scores[None, :], -np.inf
         ).astype(np.float32)
+
+    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
+        """Nothing of a history speaks here."""
+        return np.zeros(len(items_L))
 
     def score_anyone(self) -> Floats:
         return self.item_scores
