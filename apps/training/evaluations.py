@@ -23,8 +23,11 @@ from apps.ml.base import Model, TrainOptions
 from apps.ml.comparison import EXCLUDE
 from apps.ml.dataset import DAY, Dataset
 from apps.ml.evaluate import (
+    LIST_METRICS,
+    MORE_USER_METRICS,
     USER_METRICS,
     VARIANTS,
+    Background,
     Evaluation,
     Split,
     Truth,
@@ -41,6 +44,7 @@ TEST_DAYS = 30.0
 # A short history gives a sixth of itself to the test, so that most of it still teaches.
 TEST_SHARE = 1 / 6
 KEPT_SNAPSHOTS = 5
+PER_SHOPPER = (*USER_METRICS, *MORE_USER_METRICS, "auc", *LIST_METRICS)
 MAX_SHOPPERS = 5_000
 
 
@@ -96,10 +100,11 @@ def lists_of(model: Model[Any], truth: Truth, variant: Variant) -> TopN:
 def judge_model(model: Model[Any], split: Split) -> Judgement:
     """Evaluate a model that was fitted on split.train."""
     judgement: Judgement = {}
+    background = Background.from_dataset(split.train)
     for variant in VARIANTS:
         truth = test_shoppers(truth_of(split, variant))
         top = lists_of(model, truth, variant)
-        evaluation = evaluate_lists(top, truth, split.catalogue_size)
+        evaluation = evaluate_lists(top, truth, split.catalogue_size, background=background)
         judgement[variant] = Judged(top, truth, evaluation, split.catalogue_size)
     judgement["companions"] = judge_companions(model, split)
     return judgement
@@ -121,7 +126,7 @@ def judge_companions(model: Model[Any], split: Split) -> Judged:
 
 def judged_write(folder: Path, judgement: Judgement) -> None:
     """Write one file a protocol (new.npz …): user_ids, ids [n, k], scores, truth_items, truth_indptr,
-    catalogue_size and one float64 [n] per metric.
+    catalogue_size, one float64 [n] per metric, and as JSON text what belongs to the lists as a whole.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for variant, judged in judgement.items():
@@ -133,6 +138,8 @@ def judged_write(folder: Path, judgement: Judgement) -> None:
             "truth_indptr": judged.truth.indptr,
             "catalogue_size": np.int64(judged.catalogue_size),
             "coverage10": np.float64(judged.evaluation.coverage10),
+            "whole": np.array(json.dumps(dict(judged.evaluation.whole))),
+            "segments": np.array(json.dumps({n: dict(f) for n, f in judged.evaluation.segments.items()})),
             **judged.evaluation.per_user,
         }
         scratch = folder / f".{variant}.tmp"
@@ -155,15 +162,24 @@ def judged_read(folder: Path) -> Judgement | None:
                 top=TopN(arrays["ids"], arrays["scores"]),
                 truth=Truth(arrays["user_ids"], arrays["truth_items"], arrays["truth_indptr"]),
                 evaluation=Evaluation(
-                    {name: arrays[name] for name in USER_METRICS}, float(arrays["coverage10"])
+                    # an older version's file holds the main metrics only
+                    {name: arrays[name] for name in PER_SHOPPER if name in arrays},
+                    float(arrays["coverage10"]),
+                    whole=_told(arrays, "whole"),
+                    segments=_told(arrays, "segments"),
                 ),
                 catalogue_size=int(arrays["catalogue_size"]),
             )
     return judgement
 
 
+def _told(arrays: Any, name: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(str(arrays[name])) if name in arrays else {}
+    return told
+
+
 def metrics_of(judgement: Judgement) -> dict[str, Any]:
-    """Plain JSON by protocol: means, intervals, number of test shoppers."""
+    """Plain JSON by protocol: means, intervals, segments, number of test shoppers."""
     return {variant: judged.evaluation.to_dict() for variant, judged in judgement.items()}
 
 
