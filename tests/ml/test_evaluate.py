@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 from torchmetrics.functional import retrieval
 
 from apps.ml.dataset import DAY, Dataset
@@ -19,6 +20,7 @@ from apps.ml.evaluate import (
     split_last_days,
     truth_of,
 )
+from apps.ml.ranking_metrics import auc_of
 from apps.ml.topn import TopN, top_k
 from tests.ml.planted import planted
 
@@ -46,6 +48,8 @@ def ranked_at_random(n_users: int = 40) -> tuple[TopN, Truth, np.ndarray]:
         ("mrr10", lambda scores, wanted: retrieval.retrieval_reciprocal_rank(scores, wanted, top_k=10)),
         ("hit10", lambda scores, wanted: retrieval.retrieval_hit_rate(scores, wanted, top_k=10)),
         ("precision10", lambda scores, wanted: retrieval.retrieval_precision(scores, wanted, top_k=10)),
+        ("ndcg20", lambda scores, wanted: retrieval.retrieval_normalized_dcg(scores, wanted, top_k=20)),
+        ("recall10", lambda scores, wanted: retrieval.retrieval_recall(scores, wanted, top_k=10)),
     ],
 )
 def test_metrics_equal_torchmetrics(name: str, reference: object) -> None:
@@ -56,6 +60,41 @@ def test_metrics_equal_torchmetrics(name: str, reference: object) -> None:
         wanted = torch.zeros(N_ITEMS, dtype=torch.long)
         wanted[truth.of(row) - 7] = 1
         assert found[row] == pytest.approx(float(reference(torch.from_numpy(scores[row]), wanted)), abs=1e-6)
+
+
+def test_map_and_f1_equal_a_plain_reading_of_their_formulas() -> None:
+    top, truth, scores = ranked_at_random()
+    found = per_user_metrics(top, truth)
+    for row in range(len(truth)):
+        wanted = set(truth.of(row).tolist())
+        hits, precisions = 0, []
+        for place, item in enumerate(top.ids[row, :10].tolist(), start=1):
+            if item in wanted:
+                hits += 1
+                precisions.append(hits / place)
+        assert found["map10"][row] == pytest.approx(sum(precisions) / min(len(wanted), 10))
+        precision, recall = hits / 10, hits / len(wanted)
+        f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+        assert found["f1_10"][row] == pytest.approx(f1)
+    assert scores.shape == (len(truth), N_ITEMS)
+
+
+@pytest.mark.parametrize("kept", [N_ITEMS, 25, 3])
+def test_auc_equals_scikit_learn_with_what_is_not_listed_tied_at_the_end(kept: int) -> None:
+    top, truth, _ = ranked_at_random()
+    found = auc_of(top.head(kept), truth, N_ITEMS)
+    for row in range(len(truth)):
+        place = {item: -rank for rank, item in enumerate(top.ids[row, :kept].tolist())}
+        ranked = [place.get(item, -N_ITEMS) for item in range(7, N_ITEMS + 7)]
+        wanted = np.isin(np.arange(7, N_ITEMS + 7), truth.of(row))
+        assert found[row] == pytest.approx(roc_auc_score(wanted, ranked))
+
+
+def test_auc_of_all_or_nothing_bought_and_of_strange_items() -> None:
+    truth = Truth.from_pairs(np.array([1, 1, 2]), np.array([10, 11, 99]))
+    top = TopN.from_lists([([10, 11], [2, 1]), ([10, 11], [2, 1])], k=2)
+    # everything bought: no pair to order; a purchase the catalogue lacks stands below all of it
+    assert auc_of(top, truth, 2).tolist() == [0.5, 0.0]
 
 
 def test_coverage_equals_a_naive_count() -> None:
