@@ -41,10 +41,10 @@ class Batches(Protocol[BatchT_co]):
 
 
 class Summed(NamedTuple):
-    """A loss as a sum and the number of its terms, where batches hold unequally many."""
+    """A loss as a weighted sum and the sum of the weights, where batches hold unequally many terms."""
 
     total: torch.Tensor
-    terms: int
+    terms: float
 
 
 Loss = Callable[[nn.Module, BatchT], torch.Tensor | Summed]
@@ -164,7 +164,7 @@ class _Run:
             terms += found.terms
             self._report_inside(epoch, step)
         summed = _summed_over_processes(torch.stack([total, torch.tensor(terms, dtype=torch.float64)]))
-        mean = float(summed[0] / summed[1].clamp_min(1.0))
+        mean = float(summed[0] / summed[1].clamp_min(1e-6))
         if not math.isfinite(mean):
             remedy = f"The loss is {mean} after epoch {epoch}; use a lower rate or a clip_norm."
             raise InvalidValue("learning_rate", self.dials.learning_rate, remedy)
@@ -175,8 +175,8 @@ class _Run:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=half):
             found = loss(self.wrapped, batch)
         if not isinstance(found, Summed):
-            found = Summed(found, 1)
-        goal = found.total * (process_count() / max(_all_terms(found.terms), 1.0))
+            found = Summed(found, 1.0)
+        goal = found.total * (process_count() / max(_all_terms(found.terms), 1e-6))
         if self.dials.l1:
             goal = goal + self.dials.l1 * sum(weights.abs().sum() for weights in self.parameters)
         self.optimiser.zero_grad(set_to_none=True)
@@ -280,10 +280,10 @@ def _summed_over_processes(values: torch.Tensor) -> torch.Tensor:
     return values.cpu()
 
 
-def _all_terms(terms: int) -> float:
+def _all_terms(terms: float) -> float:
     if process_count() == 1:
-        return float(terms)
-    return float(_summed_over_processes(torch.tensor([float(terms)], dtype=torch.float64))[0])
+        return terms
+    return float(_summed_over_processes(torch.tensor([terms], dtype=torch.float64))[0])
 
 
 def _agreed_steps(own: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from apps.ml.configs import PRESETS, Config, content, factors, neighbours, popularity
+from apps.ml.configs import PRESETS, Config, content, factors, neighbours, popularity, sequences
 from apps.ml.errors import InvalidValue
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH
 
@@ -125,6 +125,22 @@ FAMILIES: dict[str, Family] = {
             factors.EaseConfig,
             "apps.ml.models.ease:EaseModel",
             standard=True,
+        ),
+        Family(
+            "sasrec",
+            "Next item, attention",
+            "What comes next, read from the order of the last items.",
+            sequences.SasRecConfig,
+            "apps.ml.models.sasrec:SasRecModel",
+            when="Long histories whose order says something: views, plays; less so wholesale baskets.",
+        ),
+        Family(
+            "gru4rec",
+            "Next item, recurrent",
+            "What comes next, by a state carried along the session.",
+            sequences.Gru4RecConfig,
+            "apps.ml.models.gru4rec:Gru4RecModel",
+            when="Short sessions of strangers, where the last few clicks say most.",
         ),
     )
 }

@@ -1,9 +1,8 @@
-"""One door to training: checks the settings, fixes threads and seeds, fits, notes the seconds."""
+"""One door to training: checks the settings, fixes threads and seeds, fits, notes the cost."""
 
 from __future__ import annotations
 
 import random
-import time
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from apps.ml.base import Model, Progress, TrainOptions
 from apps.ml.configs import Config
+from apps.ml.cost import Meter
 from apps.ml.dataset import Dataset
 from apps.ml.errors import DataMissing
 from apps.ml.registry import family_get
@@ -33,9 +33,12 @@ def train(
     options.report(Progress("start", 0.0, message=chosen.title))
     random.seed(options.seed)
     np.random.seed(options.seed)
-    started = time.perf_counter()
+    meter = Meter()
     with threadpool_limits(limits=options.threads):
         model = model_class.fit(dataset, settings, options)
-    model.metrics["fit_seconds"] = round(time.perf_counter() - started, 3)
+    cost = meter.read()
+    model.metrics.update(
+        fit_seconds=cost.seconds, core_seconds=cost.core_seconds, peak_memory_mb=cost.peak_memory_mb
+    )
     options.report(Progress("fitted", 1.0))
     return model

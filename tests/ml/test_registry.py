@@ -21,6 +21,8 @@ def test_the_built_in_families() -> None:
         "content",
         "als",
         "ease",
+        "sasrec",
+        "gru4rec",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()
