@@ -4,10 +4,12 @@ import types
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from django.utils.translation import gettext
+
 from apps.core.errors import InvalidInput
 from apps.ml.configs import PRESETS
 from apps.ml.errors import InvalidValue
-from apps.ml.registry import Family, family_get
+from apps.ml.registry import FAMILIES, Family, family_get
 
 Kind = Literal["int", "float", "bool", "choice"]
 
@@ -31,12 +33,28 @@ class FamilyFacts:
     name: str
     title: str
     summary: str
+    when: str
+    shared: bool
+    standard: bool
 
 
 def family_facts(family: str) -> FamilyFacts:
-    """Title and one-sentence summary of a family."""
+    """Title, one-sentence summary and when to use it, in the reader's language where it is translated."""
     found = _family(family)
-    return FamilyFacts(found.name, found.title, found.summary)
+    return FamilyFacts(
+        found.name,
+        gettext(found.title),
+        gettext(found.summary),
+        gettext(found.when) if found.when else "",
+        found.shared,
+        found.standard,
+    )
+
+
+def families_facts() -> list[FamilyFacts]:
+    """Every family, the standard ones first."""
+    found = [family_facts(name) for name in FAMILIES]
+    return sorted(found, key=lambda one: not one.standard)
 
 
 def config_fields(family: str) -> list[ConfigField]:

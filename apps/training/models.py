@@ -31,7 +31,10 @@ class Recipe(TimestampedModel):
     next_run_at = models.DateTimeField(null=True, blank=True)
     seed = models.PositiveIntegerField(default=0)
     active = models.BooleanField(default=True)
-    color = models.PositiveSmallIntegerField(default=0, help_text=_("Index into the eight source colours."))
+    archived_at = models.DateTimeField(null=True, blank=True)
+    color = models.PositiveSmallIntegerField(
+        default=0, help_text=_("Place among the sources; colours repeat after eight, with another texture.")
+    )
 
     class Meta:
         ordering = ("color", "code")
@@ -82,6 +85,8 @@ class ModelVersion(TimestampedModel):
     config = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict, help_text=_("By protocol: new, all."))
     gate = models.JSONField(default=dict, blank=True, help_text=_("The gate's verdict and figures."))
+    example = models.JSONField(default=dict, blank=True, help_text=_("Explained recommendations."))
+    cost = models.JSONField(default=dict, blank=True, help_text=_("Core-seconds and memory of the fit."))
     snapshot_hash = models.CharField(max_length=64)
     code_version = models.CharField(max_length=40, blank=True, default="")
     seed = models.PositiveIntegerField(default=0)
@@ -102,3 +107,83 @@ class ModelVersion(TimestampedModel):
 
     def __str__(self) -> str:
         return f"{self.recipe.code} v{self.number}"
+
+
+class Sampler(models.TextChoices):
+    """How a study picks the next settings to try."""
+
+    TPE = "tpe", _("Learning from the trials so far (TPE)")
+    RANDOM = "random", _("At random")
+    GRID = "grid", _("Every combination of a grid")
+
+
+class Goal(models.TextChoices):
+    """What a study's NDCG@10 is of."""
+
+    MIX = "mix", _("First purchases and all purchases alike")
+    NEW = "new", _("First purchases")
+    ALL = "all", _("All purchases, repeats included")
+
+
+class Study(TimestampedModel):
+    """A search for better settings of a recipe. Its jobs work side by side; its trials are the truth."""
+
+    recipe = models.ForeignKey(Recipe, on_delete=models.CASCADE, related_name="studies")
+    snapshot = models.ForeignKey(Snapshot, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    jobs = models.ManyToManyField(Job, related_name="+")
+    sampler = models.CharField(max_length=10, choices=Sampler, default=Sampler.TPE)
+    goal = models.CharField(max_length=10, choices=Goal, default=Goal.MIX)
+    pruning = models.BooleanField(default=True)
+    space = models.JSONField(default=dict, help_text=_("By setting: kind, low, high, log, or choices."))
+    base = models.JSONField(default=dict, help_text=_("The recipe's settings when the study began."))
+    max_trials = models.PositiveIntegerField(default=20)
+    budget_seconds = models.PositiveIntegerField(default=600, help_text=_("Seconds of trials, all workers."))
+    workers = models.PositiveSmallIntegerField(default=1)
+    seed = models.PositiveIntegerField(default=0)
+    importances = models.JSONField(default=dict, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    finished_at = models.DateTimeField(null=True, blank=True)
+    applied_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        verbose_name_plural = "studies"
+
+    def __str__(self) -> str:
+        return f"{self.recipe.code} study {self.pk}"
+
+
+class TrialState(models.TextChoices):
+    """Where a trial stands."""
+
+    RUNNING = "running", _("Running")
+    COMPLETE = "complete", _("Complete")
+    PRUNED = "pruned", _("Stopped early")
+    FAILED = "failed", _("Failed")
+
+
+class StudyTrial(TimestampedModel):
+    """One set of settings tried. A row is made by whichever worker claims it, and taken over if that dies."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="trials")
+    number = models.PositiveIntegerField()
+    job = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    claim = models.CharField(max_length=120, blank=True, default="")
+    attempts = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(max_length=10, choices=TrialState, default=TrialState.RUNNING)
+    params = models.JSONField(default=dict, help_text=_("The settings that are searched."))
+    sampler_notes = models.JSONField(default=dict, blank=True)
+    steps = models.JSONField(default=dict, blank=True, help_text=_("Value by share of shoppers trained on."))
+    value = models.FloatField(null=True, blank=True)
+    metrics = models.JSONField(default=dict, blank=True)
+    seconds = models.FloatField(default=0.0)
+    error = models.TextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("study", "number")
+        constraints = [models.UniqueConstraint(fields=["study", "number"], name="trial_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.study} trial {self.number}"

@@ -14,7 +14,7 @@ def recipes_list(*, active_only: bool = False) -> QuerySet[Recipe]:
     """Recipes in the order of their colours, each with its live version as `live_versions` (0 or 1)."""
     live = ModelVersion.objects.filter(status=VersionStatus.LIVE)
     recipes = Recipe.objects.prefetch_related(Prefetch("versions", queryset=live, to_attr="live_versions"))
-    return recipes.filter(active=True) if active_only else recipes
+    return recipes.filter(active=True, archived_at=None) if active_only else recipes
 
 
 def versions_live() -> dict[str, ModelVersion]:

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import transaction
 
 from apps.jobs.queue import job_enqueue
-from apps.training import hybrid, runs
+from apps.training import hybrid, runs, trials
 
 
 @shared_task
@@ -17,6 +17,12 @@ def run_execute(job_id: int) -> None:
 def hybrid_tune(job_id: int) -> None:
     """Tune the hybrid's weights."""
     hybrid.hybrid_tune(job_id=job_id)
+
+
+@shared_task
+def study_execute(job_id: int) -> None:
+    """Work on a study."""
+    trials.study_execute(job_id=job_id)
 
 
 @shared_task

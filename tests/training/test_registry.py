@@ -13,6 +13,7 @@ from apps.accounts.models import AuditEntry, User
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput
 from apps.ml.evaluate import VARIANTS, Evaluation, Truth
+from apps.ml.registry import FAMILIES, STANDARD
 from apps.ml.topn import TopN
 from apps.training import evaluations, gate
 from apps.training.evaluations import Judged, Judgement, judged_write
@@ -185,8 +186,12 @@ def test_ensure_keeps_what_staff_have_set(recipe: Recipe) -> None:
     recipe_update(recipe=recipe, changes={"name": "Our taste model", "schedule": "weekly"}, by=None)
     recipes_ensure()
     recipe.refresh_from_db()
-    assert (recipe.name, recipe.schedule, Recipe.objects.count()) == ("Our taste model", "weekly", 8)
-    assert sorted(Recipe.objects.values_list("color", flat=True)) == list(range(8))
+    assert (recipe.name, recipe.schedule) == ("Our taste model", "weekly")
+    assert Recipe.objects.count() == len(FAMILIES)
+    assert sorted(Recipe.objects.values_list("color", flat=True)) == list(range(len(FAMILIES)))
+    in_use = Recipe.objects.filter(active=True)
+    assert [one.code for one in in_use] == list(STANDARD)
+    assert set(Recipe.objects.exclude(pk__in=in_use).values_list("schedule", flat=True)) <= {"manual"}
 
 
 def test_old_folders_go_and_what_can_be_returned_to_stays(recipe: Recipe, tmp_path: Path) -> None:

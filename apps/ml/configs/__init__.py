@@ -54,9 +54,22 @@ class Config:
         return dataclasses.asdict(self)
 
 
-def number(default: float | int | None, at_least: float) -> Any:
-    """A field with a default and the least value it may have."""
-    return dataclasses.field(default=default, metadata={"at_least": at_least})
+def number(
+    default: float | int | None,
+    at_least: float,
+    *,
+    high: float | None = None,
+    log: bool | None = None,
+    choices: tuple[float | int, ...] = (),
+    tune: bool = True,
+) -> Any:
+    """A field with a default and the least value it may have.
+
+    The rest is for searches of settings, and limits nothing else: up to `high`, on a log scale or not, or
+    among `choices` only; tune=False leaves the field out. What is not said is derived from the default.
+    """
+    search = {"high": high, "log": log, "choices": choices, "tune": tune}
+    return dataclasses.field(default=default, metadata={"at_least": at_least, **search})
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:
