@@ -67,6 +67,11 @@ class RecipeLine:
     running: RunLine | None
     last: TrainingRun | None
 
+    @property
+    def in_use(self) -> bool:
+        """Whether it trains, or feeds slates."""
+        return self.recipe.archived_at is None and (self.recipe.active or self.live is not None)
+
 
 def cell(version: ModelVersion, protocol: str, measure: str) -> Cell:
     """A stored figure with its interval."""
@@ -90,13 +95,16 @@ def run_line(run: TrainingRun, names: Names | None = None) -> RunLine:
 
 
 def recipe_lines() -> list[RecipeLine]:
-    """Every recipe, in the order of the source colours."""
+    """Every recipe: those in use in the order of the source colours, then the others by name."""
     recipes = list(recipes_list())
     latest: dict[int, TrainingRun] = {}
     for run in runs_recent(limit=20 * max(1, len(recipes))):
         latest.setdefault(run.recipe_id, run)
     names = sources_named()
-    return [recipe_line(recipe, latest.get(recipe.pk), names) for recipe in recipes]
+    lines = [recipe_line(recipe, latest.get(recipe.pk), names) for recipe in recipes]
+    used = [line for line in lines if line.in_use]
+    rest = sorted((line for line in lines if not line.in_use), key=lambda one: one.source.name.casefold())
+    return used + rest
 
 
 def run_lines(runs: Iterable[TrainingRun]) -> list[RunLine]:

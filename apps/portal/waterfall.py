@@ -19,7 +19,7 @@ class Step:
     """One source's row. `left` and `width` place its bar on a common scale, in percent."""
 
     name: str
-    color: int
+    paint: str
     rank: int | None
     score: float
     weight: float
@@ -131,7 +131,7 @@ def _steps(parts: list[Mapping[str, Any]], names: dict[str, SourceName]) -> list
         steps.append(
             Step(
                 name=source_name(part["source"], names),
-                color=source.color if source else 7,
+                paint=source.paint if source else "var(--rp-muted)",
                 rank=part["rank"],
                 score=part["normalised"],
                 weight=part["weight"],

@@ -11,7 +11,9 @@ from apps.portal.charts.template import QUIET
 
 @dataclass(frozen=True, slots=True)
 class VersionPoint:
-    """One version's measure; `color` is its recipe's index into the source colours."""
+    """One version's measure; `color` is its source's colour, `texture` tells sources of one colour apart (by
+    the shape of the mark).
+    """
 
     label: str
     color: int
@@ -19,6 +21,10 @@ class VersionPoint:
     value: float | None
     low: float | None
     high: float | None
+    texture: int = 0
+
+
+SHAPES = ("circle", "diamond", "square", "triangle-up")
 
 
 def versions_chart(
@@ -39,7 +45,7 @@ def versions_chart(
                 "meta": {"source": point.color},
                 "marker": {
                     "size": 12,
-                    "symbol": "circle" if point.live else "circle-open",
+                    "symbol": SHAPES[point.texture] + ("" if point.live else "-open"),
                     "line": {"width": 2},
                 },
                 "error_x": {

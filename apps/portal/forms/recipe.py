@@ -7,9 +7,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.portal.formats import number
 from apps.portal.forms.base import PortalForm
-from apps.portal.words.sources import NAMES
+from apps.portal.words.model_settings import preset_text, setting_words
 from apps.training.config_fields import ConfigField
 from apps.training.models import Recipe, Schedule
 
@@ -19,87 +18,6 @@ PRESET_TITLES = [
     ("small", gettext_lazy("Small: for shops up to some ten thousand products")),
     ("full", gettext_lazy("Full: best quality, takes longest")),
 ]
-LABELS: dict[str, tuple[Any, Any]] = {
-    "half_life_days": (
-        gettext_lazy("Half-life (days)"),
-        gettext_lazy("After so many days an event counts half."),
-    ),
-    "anonymous": (gettext_lazy("Count visitors who are not known"), ""),
-    "recent_half_life_days": (gettext_lazy("Half-life of what is recent (days)"), ""),
-    "long_half_life_days": (gettext_lazy("Half-life of what is usual (days)"), ""),
-    "prior": (
-        gettext_lazy("Caution for rare products, recent"),
-        gettext_lazy("More lets rare products rise more slowly."),
-    ),
-    "long_prior": (
-        gettext_lazy("Caution for rare products, usual"),
-        gettext_lazy("More lets rare products rise more slowly."),
-    ),
-    "neighbours": (
-        gettext_lazy("Neighbours kept"),
-        gettext_lazy("How many similar ones each one is compared with."),
-    ),
-    "weighting": (
-        gettext_lazy("Weighting"),
-        gettext_lazy("How much products that everybody buys count against rare ones."),
-    ),
-    "shrink": (
-        gettext_lazy("Shrinkage"),
-        gettext_lazy("More trusts a similarity only when many shoppers share it."),
-    ),
-    "row_half_life_days": (gettext_lazy("Half-life when learning (days)"), ""),
-    "profile_half_life_days": (gettext_lazy("Half-life of a shopper's history (days)"), ""),
-    "similarity_half_life_days": (gettext_lazy("Half-life when comparing shoppers (days)"), ""),
-    "interest_half_life_days": (gettext_lazy("Half-life of the neighbours' interest (days)"), ""),
-    "baskets": (
-        gettext_lazy("Learn from baskets too"),
-        gettext_lazy("What is bought in one order belongs together."),
-    ),
-    "basket_weight": (gettext_lazy("Weight of baskets"), ""),
-    "row_exponent": (
-        gettext_lazy("Caution for long histories"),
-        gettext_lazy("More lets pairs from long histories and large baskets say less."),
-    ),
-    "popularity_discount": (
-        gettext_lazy("Discount of popular neighbours"),
-        gettext_lazy("0 counts joint choices as they are; 1 is blind to popularity."),
-    ),
-    "own_weight": (
-        gettext_lazy("Weight of the product itself"),
-        gettext_lazy("More brings back what the shopper looked at or bought."),
-    ),
-    "category_prior": (
-        gettext_lazy("Trust in the category beside a product"),
-        gettext_lazy("More leans on what usually goes with its category where little is known."),
-    ),
-    "word_features": (gettext_lazy("Words kept"), ""),
-    "char_features": (
-        gettext_lazy("Letter groups kept"),
-        gettext_lazy("They make spellings and Chinese comparable."),
-    ),
-    "char_low": (gettext_lazy("Shortest letter group"), ""),
-    "char_high": (gettext_lazy("Longest letter group"), ""),
-    "word_weight": (gettext_lazy("Weight of words"), ""),
-    "char_weight": (gettext_lazy("Weight of letter groups"), ""),
-    "category_weight": (gettext_lazy("Weight of categories"), ""),
-    "factors": (
-        gettext_lazy("Hidden tastes"),
-        gettext_lazy("More tell shoppers apart better and take longer."),
-    ),
-    "epochs": (
-        gettext_lazy("Rounds at most"),
-        gettext_lazy("Training stops earlier when it no longer gains."),
-    ),
-    "regularisation": (
-        gettext_lazy("Regularisation"),
-        gettext_lazy("More keeps to what many shoppers share; less follows each closely."),
-    ),
-    "frequency_exponent": (gettext_lazy("Regularisation by frequency"), ""),
-    "alpha": (gettext_lazy("Confidence per event"), ""),
-    "cg_steps": (gettext_lazy("Solver steps per round"), ""),
-    "tolerance": (gettext_lazy("Stop when a round gains less than"), ""),
-    "max_items": (gettext_lazy("Products at most"), gettext_lazy("Memory grows with the square of it.")),
-}
 
 
 class RecipeForm(PortalForm):
@@ -129,7 +47,7 @@ class RecipeForm(PortalForm):
         initial |= {PREFIX + name: _shown(value) for name, value in recipe.config.items()}
         super().__init__(data, initial=initial)
         self.settings = settings
-        if recipe.code in NAMES:  # the built-in sources have one name everywhere, in both languages
+        if recipe.code == recipe.family:  # built-in sources have one name everywhere, in both languages
             del self.fields["name"]
         preset = str(self.data.get("preset") or recipe.preset)
         for setting in settings:
@@ -178,19 +96,8 @@ def _parsed(setting: ConfigField, text: Any) -> Any:
     return float(text) if setting.kind == "float" else text
 
 
-def preset_text(value: Any) -> str:
-    """A preset's value in words."""
-    if value is None:
-        return _("never")
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    if isinstance(value, int | float):
-        return number(value) if float(value).is_integer() else number(value, 4).rstrip("0")
-    return str(value)
-
-
 def _field(setting: ConfigField, preset: str) -> forms.Field:
-    label, help_text = LABELS.get(setting.name, (setting.name.replace("_", " "), ""))
+    label, help_text = setting_words(setting.name)
     default = _("Preset: %(value)s") % {"value": preset_text(setting.presets.get(preset))}
     if setting.kind == "bool":
         choices = [("", default), ("true", _("yes")), ("false", _("no"))]

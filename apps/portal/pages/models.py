@@ -41,17 +41,27 @@ def models(request: HttpRequest) -> HttpResponse:
     """Every recipe with what is live, a chart of the live versions, and the latest runs."""
     lines, protocol = recipe_lines(), protocol_of(request)
     may = can_change(request.user, "models")
+    used, more, archived = grouped(lines)
     return show(
-        request, "portal/models/page.html", title=_("Models"), lines=lines, protocol=protocol, may=may,
+        request, "portal/models/page.html", title=_("Models"), lines=used, more=more, archived=archived,
+        protocol=protocol, may=may,
         locked="" if may else locked_reason("models"), chart=live_chart(lines, protocol),
-        runs=run_lines(runs_recent(limit=10)), busy=any(line.running for line in lines),
+        runs=run_lines(runs_recent(limit=10)), busy=any(line.running for line in used),
     )  # fmt: skip
+
+
+def grouped(lines: list[RecipeLine]) -> tuple[list[RecipeLine], list[RecipeLine], list[RecipeLine]]:
+    """Recipes in use (or in training), those that wait to be switched on, and the archived ones."""
+    used = [line for line in lines if line.in_use or line.running]
+    rest = [line for line in lines if not (line.in_use or line.running)]
+    more = [line for line in rest if line.recipe.archived_at is None]
+    return used, more, [line for line in rest if line.recipe.archived_at is not None]
 
 
 @page
 def models_lines(request: HttpRequest) -> HttpResponse:
     """The recipes' table alone; it asks for itself again while something trains."""
-    lines = recipe_lines()
+    lines = grouped(recipe_lines())[0]
     return show(
         request, "portal/models/recipes.html", lines=lines, protocol=protocol_of(request),
         may=can_change(request.user, "models"), busy=any(line.running for line in lines),
@@ -69,11 +79,12 @@ def live_chart(lines: list[RecipeLine], protocol: str) -> Chart:
     points = [
         VersionPoint(
             f"{line.source.name} v{line.live.number}",
-            line.recipe.color,
+            line.source.color,
             True,
             found.value,
             found.low,
             found.high,
+            line.source.texture,
         )
         for line in lines
         if line.live and (found := line.figures[protocol])

@@ -39,13 +39,16 @@ class Slider:
 
 
 def sliders(placement: Placement, draft: Draft) -> list[Slider]:
-    """A slider for each source that the placement may blend, in the order of their colours."""
+    """A slider for each source that the placement may blend: those in use, and any with weight in the draft
+    or live, so that it can be taken back.
+    """
     live = placement.live_publication.weights if placement.live_publication else {}
     ready = sources_live()
     return [
         Slider(source, float(draft.weights.get(code, 0.0)), float(live.get(code, 0.0)), code in ready)
         for code, source in sources_named().items()
-        if code != NEWNESS or placement.kind == PlacementKind.NEW
+        if (code != NEWNESS or placement.kind == PlacementKind.NEW)
+        and (source.active or draft.weights.get(code) or live.get(code))
     ]
 
 

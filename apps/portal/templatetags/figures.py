@@ -51,17 +51,13 @@ def duration(value: Any) -> str:
 @register.filter
 def ago(value: datetime | str | None) -> str:
     """How long ago; takes an ISO text too."""
-    return formats.ago(
-        parse_datetime(value) if isinstance(value, str) else value, now()
-    )
+    return formats.ago(parse_datetime(value) if isinstance(value, str) else value, now())
 
 
 @register.filter
 def moment(value: datetime | str | None, time_zone: str = "UTC") -> str:
     """Date and time in the shop's zone; takes an ISO text too."""
-    return formats.moment(
-        parse_datetime(value) if isinstance(value, str) else value, time_zone
-    )
+    return formats.moment(parse_datetime(value) if isinstance(value, str) else value, time_zone)
 
 
 @register.filter

@@ -10,10 +10,21 @@ def job_title(job: Job) -> str:
     """The job's title in words; the stored one where its kind has no words of its own."""
     match job.kind:
         case "training.run":
-            code = str(job.params.get("recipe", ""))
-            return _("Train “%(source)s”") % {"source": NAMES[code][0]} if code in NAMES else job.title
+            name = _recipe_name(job, "Train ")
+            return _("Train “%(source)s”") % {"source": name} if name else job.title
+        case "training.study":
+            name = _recipe_name(job, "Tune ")
+            return _("Tune “%(source)s”") % {"source": name} if name else job.title
+        case "training.choice":
+            return _("Choose models and weights by itself")
         case "training.hybrid":
             return _("Tune the blend's weights")
         case "feed_import":
             return _("Import %(file)s") % {"file": job.title.removeprefix("Import ")}
     return job.title
+
+
+def _recipe_name(job: Job, verb: str) -> str:
+    """The recipe the job is about: in words where it is built in, else by the name it was given."""
+    code = str(job.params.get("recipe", ""))
+    return str(NAMES[code][0]) if code in NAMES else job.title.removeprefix(verb)

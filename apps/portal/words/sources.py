@@ -1,15 +1,17 @@
 """What the sources of a blend are called, and what each one knows, for people who sell things."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext_lazy as _
 
 from apps.merchandising.blends import BUILT_IN_SOURCES, NEWNESS
+from apps.training.config_fields import family_facts
 from apps.training.models import Recipe
 from apps.training.selectors import versions_live
 
 COLOURS = 8
 NEWNESS_COLOUR = 8  # the one source without a model has the colour of ink
+TEXTURES = 4  # plain, stripes, stripes the other way, checks: more sources than colours stay apart
 # The built-in sources; a recipe of the shop's own goes by the name it was given.
 NAMES = {
     "popular": (_("Popularity"), _("What sells most in the whole shop; recent sales count more.")),
@@ -33,26 +35,70 @@ FILL = {
 
 @dataclass(frozen=True, slots=True)
 class SourceName:
-    """One source as people see it; `color` is its fixed place among the eight source colours."""
+    """One source as people see it; `color` is its fixed place among the eight source colours, `texture` tells
+    it from the others of that colour. `active`: whether its recipe is in use.
+    """
 
     code: str
     name: str
     summary: str
     color: int
+    texture: int = 0
+    active: bool = True
 
-
-def _named(code: str, color: int, fallback: str = "") -> SourceName:
-    name, summary = NAMES.get(code, (fallback or code, ""))
-    return SourceName(code, str(name), str(summary), color)
+    @property
+    def paint(self) -> str:
+        """The CSS background of its dot and its part of a bar."""
+        solid = f"var(--source-{self.color})"
+        pale = f"color-mix(in oklab, {solid} 35%, var(--rp-surface))"
+        stripes = f"{solid} 0 3px, {pale} 3px 6px"
+        return (
+            solid,
+            f"repeating-linear-gradient(135deg, {stripes})",
+            f"repeating-linear-gradient(45deg, {stripes})",
+            f"repeating-conic-gradient({solid} 0 25%, {pale} 0 50%) 0 0 / 6px 6px",
+        )[self.texture]
 
 
 def sources_named() -> dict[str, SourceName]:
-    """Every source a blend may name, by code, in the fixed order of their colours."""
-    found = {code: _named(code, color) for color, code in enumerate(BUILT_IN_SOURCES)}
+    """Every source a blend may name, by code: the built-in ones in the order of their colours, then the
+    others by name. Those not in use are among them, since a past slate may name them.
+    """
+    found = {
+        code: SourceName(code, str(NAMES[code][0]), str(NAMES[code][1]), place)
+        for place, code in enumerate(BUILT_IN_SOURCES)
+    }
+    more: dict[str, SourceName] = {}
     for recipe in Recipe.objects.order_by("color", "code"):
-        found[recipe.code] = _named(recipe.code, recipe.color % COLOURS, recipe.name)
-    found[NEWNESS] = _named(NEWNESS, NEWNESS_COLOUR)
+        active = recipe.active and recipe.archived_at is None
+        if recipe.code in found:
+            found[recipe.code] = replace(found[recipe.code], active=active)
+        else:
+            more[recipe.code] = _recipe_named(recipe, active)
+    found |= dict(sorted(more.items(), key=lambda pair: pair[1].name.casefold()))
+    name, summary = NAMES[NEWNESS]
+    found[NEWNESS] = SourceName(NEWNESS, str(name), str(summary), NEWNESS_COLOUR)
     return found
+
+
+def _recipe_named(recipe: Recipe, active: bool) -> SourceName:
+    """A source beyond the built-in ones: a family's own recipe goes by the family's name, a recipe of the
+    shop's own by the name it was given.
+    """
+    facts = family_facts(recipe.family)
+    name = facts.title if recipe.code == recipe.family else recipe.name
+    color, texture = recipe.color % COLOURS, recipe.color // COLOURS % TEXTURES
+    return SourceName(recipe.code, name, family_summary(recipe.family), color, texture, active)
+
+
+def family_name(family: str) -> str:
+    """What a family is called."""
+    return str(NAMES[family][0]) if family in NAMES else family_facts(family).title
+
+
+def family_summary(family: str) -> str:
+    """What sources of a family know, in words."""
+    return str(NAMES[family][1]) if family in NAMES else family_facts(family).summary
 
 
 def sources_live() -> set[str]:
