@@ -1,0 +1,104 @@
+"""Commands on plain text files: sequences, train and test lists, sessions, baskets."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from apps.ml.association_rules import Rule, rules
+from apps.ml.errors import InvalidValue
+from apps.ml.text_files import baskets_read
+
+ORDERS = ("lift", "confidence", "support")
+
+
+def evaluate_sequences(given: argparse.Namespace) -> dict[str, Any]:
+    """Leave-one-out on a file of sequences."""
+    raise InvalidValue("sequences", given.sequences, "Not there yet.")
+
+
+def evaluate_given(given: argparse.Namespace) -> dict[str, Any]:
+    """A train file judged by a test file."""
+    raise InvalidValue("train", given.train, "Not there yet.")
+
+
+def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `evaluate` on files."""
+    parser.add_argument("--sequences", metavar="FILE", help="lines `user item item …`: leave-one-out")
+    parser.add_argument("--train", metavar="FILE", help="lines `user item item …`, in any order")
+    parser.add_argument("--test", metavar="FILE", help="what the same users chose later or elsewhere")
+    file_arguments(parser)
+
+
+def sessions_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `sessions`."""
+    file_arguments(parser)
+
+
+def file_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of every command that chooses within a budget."""
+    parser.add_argument(
+        "--budget-seconds",
+        type=_seconds,
+        help="seconds for choosing, tuning and fitting; default: by the size of the file, 600 to 3,000",
+    )
+    parser.add_argument("--json", action="store_true", help="the answer as one JSON line (always so)")
+
+
+def rules_of(given: argparse.Namespace) -> dict[str, Any]:
+    """Association rules of a file of baskets."""
+    baskets, names, warnings = baskets_read(given.baskets, "baskets")
+    found = rules(
+        baskets,
+        min_support=given.min_support,
+        min_confidence=given.min_confidence,
+        min_length=given.min_length,
+        longest=given.max_length,
+    )
+    ordered = sorted(found, key=lambda rule: -getattr(rule, given.sort))
+    said = [*warnings]
+    if not found:
+        said.append("No rule reaches the thresholds; lower --min-support or --min-confidence.")
+    return {
+        "rules": len(found),
+        "top": [_rule_shown(rule, names) for rule in ordered[: given.top]],
+        "baskets": baskets.shape[0],
+        "items": baskets.shape[1],
+        "sorted_by": given.sort,
+        "warnings": said,
+    }
+
+
+def rules_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `rules`; thresholds stay text, so that 0.1 is a tenth and not its binary neighbour."""
+    parser.add_argument("--baskets", metavar="FILE", required=True, help="one basket a line, items by commas")
+    parser.add_argument("--min-support", required=True, help="share of all baskets, 0 to 1, inclusive")
+    parser.add_argument("--min-confidence", required=True, help="0 to 1, inclusive")
+    parser.add_argument("--min-length", type=int, default=2, help="fewest items of both sides; default 2")
+    parser.add_argument("--max-length", type=int, default=10, help="most items of both sides; default 10")
+    parser.add_argument("--top", type=int, default=20, help="how many rules to show; default 20")
+    parser.add_argument("--sort", choices=ORDERS, default="lift", help="order of the rules shown")
+    parser.add_argument("--json", action="store_true", help="the answer as one JSON line (always so)")
+    parser.set_defaults(run=rules_of)
+
+
+def _rule_shown(rule: Rule, names: list[str]) -> dict[str, Any]:
+    return {
+        "antecedent": [names[item] for item in rule.antecedent],
+        "consequent": names[rule.consequent],
+        "support": rule.support,
+        "confidence": rule.confidence,
+        "lift": rule.lift,
+        "count": rule.count,
+    }
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (0 < value < math.inf):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds above 0")
+    return value
