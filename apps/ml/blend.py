@@ -85,7 +85,7 @@ def blend_lists(
             raise ValueError(
                 f"source {index}: ids {ids.shape} and scores {scores.shape} must be equal 1-D shapes"
             )
-        present = ids >= 0
+        present = (ids >= 0) & np.isfinite(scores)
         ids, scores = ids[present], scores[present]
         if weight[index] == 0.0 or not len(ids):
             ids, scores = ids[:0], scores[:0]
@@ -133,7 +133,7 @@ class BlendTable:
         norms = np.zeros((len(lists), n, width))
         listed = np.zeros((len(lists), n, width), dtype=np.bool_)
         for source, top in enumerate(lists):
-            present = top.ids >= 0
+            present = (top.ids >= 0) & np.isfinite(top.scores)
             normed = normalise(np.where(present, top.scores, 0.0).astype(np.float64), present)
             floor = np.where(present, normed, np.inf).min(axis=1, initial=np.inf)
             norms[source] = np.where(np.isfinite(floor), floor, 0.0)[:, None]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from apps.ml.errors import DataMissing
+from apps.ml.errors import DataMissing, InvalidValue
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -122,11 +122,17 @@ class Dataset:
         manifest: dict[str, Any] | None = None,
     ) -> Dataset:
         """From frames with the snapshot's columns; user_id, item_id and timestamp are required, the rest
-        optional. Rows whose `undone_at` has come are withdrawn.
+        optional. Rows whose `undone_at` has come are withdrawn. Other numbers that are NaN or infinite take
+        their column's default.
+
+        Raises DataMissing when a required column is absent, and InvalidValue when it holds anything but
+        numbers.
         """
         missing = [name for name in REQUIRED_COLUMNS if name not in interactions]
         if missing:
             raise DataMissing(f"interactions lack {missing}; they have {list(interactions.columns)}")
+        for name in REQUIRED_COLUMNS:
+            _numbers_check(name, interactions[name])
         frame = interactions.sort_values("timestamp", kind="stable", ignore_index=True)
         user_ids = frame["user_id"].to_numpy(np.int64)
         item_ids = frame["item_id"].to_numpy(np.int64)
@@ -303,7 +309,20 @@ def _codes(column: pd.Series[Any]) -> tuple[Ints, tuple[str, ...]]:
 def _floats(frame: pd.DataFrame, column: str, default: float) -> NDArray[np.float32]:
     if column not in frame:
         return np.full(len(frame), default, dtype=np.float32)
-    return frame[column].to_numpy(np.float32, na_value=default)
+    found = frame[column].to_numpy(np.float32, na_value=default)
+    return np.where(np.isfinite(found), found, np.float32(default))
+
+
+def _numbers_check(name: str, column: pd.Series[Any]) -> None:
+    try:
+        wrong = ~np.isfinite(column.to_numpy(np.float64, na_value=np.nan))
+    except (TypeError, ValueError):
+        told = [value for value in column.tolist() if not isinstance(value, int | float)]
+        raise InvalidValue(name, told[0] if told else column.dtype, "Give numbers only.") from None
+    if wrong.any():
+        raise InvalidValue(
+            name, f"{int(wrong.sum())} of {len(wrong)} rows without a number", "Leave such rows out."
+        )
 
 
 def _aligned(frame: pd.DataFrame | None, key: str, ids: IdMap) -> pd.DataFrame:

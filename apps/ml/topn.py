@@ -33,6 +33,8 @@ class TopN:
     def __post_init__(self) -> None:
         if self.ids.ndim != 2 or self.ids.shape != self.scores.shape:
             raise ValueError(f"ids {self.ids.shape} and scores {self.scores.shape} must be equal 2-D shapes")
+        if np.isnan(self.scores).any():
+            raise ValueError(f"{int(np.isnan(self.scores).sum())} scores are NaN; leave such items out")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -67,12 +69,14 @@ class TopN:
     def from_lists(
         cls, lists: Sequence[tuple[Sequence[int] | Ids, Sequence[float] | Floats]], k: int
     ) -> TopN:
-        """Pads ragged (ids, scores) pairs, each already best first, to k columns."""
+        """Pads ragged (ids, scores) pairs, each already best first, to k columns; items whose score is NaN
+        are left out.
+        """
         top = cls.empty(len(lists), k)
         for row, (ids, scores) in enumerate(lists):
-            length = min(k, len(ids))
-            top.ids[row, :length] = ids[:length]
-            top.scores[row, :length] = scores[:length]
+            told = np.flatnonzero(~np.isnan(np.asarray(scores, dtype=np.float64)))[:k]
+            top.ids[row, : len(told)] = np.asarray(ids, dtype=np.int64)[told]
+            top.scores[row, : len(told)] = np.asarray(scores, dtype=np.float32)[told]
         return top
 
     @classmethod
@@ -86,7 +90,7 @@ class TopN:
 
 
 def top_k(scores: Floats, item_ids: Ids, k: int) -> TopN:
-    """The k best columns of each row; -inf and NaN mean "not a candidate".
+    """The k best columns of each row; NaN and infinite scores mean "not a candidate".
 
     scores: [n, n_items]; item_ids: [n_items], ascending. Equal scores are ordered by ascending id, so the
     answer does not depend on memory layout.
@@ -96,7 +100,9 @@ def top_k(scores: Floats, item_ids: Ids, k: int) -> TopN:
     top = TopN.empty(n, k)
     if n == 0 or width == 0:
         return top
-    clean = np.where(np.isnan(scores), -np.inf, scores).astype(np.float32, copy=False)
+    # made float32 first: a float64 score beyond its range would come out infinite
+    narrow = scores.astype(np.float32, copy=False)
+    clean = np.where(np.isfinite(narrow), narrow, np.float32(-np.inf))
     if width < n_items:
         columns = np.argpartition(-clean, width - 1, axis=1)[:, :width]
         columns.sort(axis=1)
