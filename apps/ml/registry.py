@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from apps.ml.configs import PRESETS, Config, content, factors, neighbours, popularity, sequences
+from apps.ml.configs import PRESETS, Config, content, factors, neighbours, popularity, repeat, sequences
 from apps.ml.errors import InvalidValue
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH
 
@@ -141,6 +141,22 @@ FAMILIES: dict[str, Family] = {
             sequences.Gru4RecConfig,
             "apps.ml.models.gru4rec:Gru4RecModel",
             when="Short sessions of strangers, where the last few clicks say most.",
+        ),
+        Family(
+            "buy_again",
+            "Due again",
+            "The shopper's own items by how likely each is bought again now.",
+            repeat.BuyAgainConfig,
+            "apps.ml.models.buy_again:BuyAgainModel",
+            when="Shops whose orders repeat: groceries, consumables, wholesale.",
+        ),
+        Family(
+            "tifu_knn",
+            "Next basket",
+            "What the shopper's baskets, and those of shoppers alike, hold lately.",
+            repeat.TifuKnnConfig,
+            "apps.ml.models.tifu_knn:TifuKnnModel",
+            when="Shops in which a shopper comes back with a basket of old and new items.",
         ),
     )
 }

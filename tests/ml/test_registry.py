@@ -23,6 +23,8 @@ def test_the_built_in_families() -> None:
         "ease",
         "sasrec",
         "gru4rec",
+        "buy_again",
+        "tifu_knn",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()
