@@ -11,13 +11,13 @@ from apps.ml.blend import blend_lists
 from apps.ml.comparison import EXCLUDE, Comparison, compare, served_length
 from apps.ml.errors import Cancelled, InvalidValue
 from apps.ml.evaluate import VARIANTS, evaluate_lists, split_last_days, truth_of
-from apps.ml.registry import FAMILIES
+from apps.ml.registry import STANDARD
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH
 from apps.ml.train import train
 from tests.ml.planted import planted
 
 SEEN: list[Progress] = []
-TINY = {name: {"preset": "tiny"} for name in FAMILIES}
+TINY = {name: {"preset": "tiny"} for name in STANDARD}
 
 
 @cache
@@ -28,14 +28,14 @@ def compared() -> Comparison:
 
 def test_every_family_and_the_hybrid_are_judged_in_both_variants() -> None:
     found = json.loads(json.dumps(compared().to_dict()))
-    assert set(found["models"]) == set(FAMILIES)
+    assert set(found["models"]) == set(STANDARD)
     for row in [*found["models"].values(), found["hybrid"]]:
         for variant in VARIANTS:
             assert {"ndcg10", "recall20", "mrr10", "hit10", "precision10", "coverage10", "users"} <= set(
                 row[variant]
             )
         assert row["seconds"] >= 0
-    assert set(found["hybrid"]["weights"]["new"]) == set(FAMILIES)
+    assert set(found["hybrid"]["weights"]["new"]) == set(STANDARD)
     assert found["hybrid"]["list_length"] == 100
 
 
@@ -66,7 +66,7 @@ def test_the_hybrid_is_the_blend_of_the_served_lists() -> None:
 
 def test_lists_cover_all_test_shoppers_at_the_served_length() -> None:
     done = compared()
-    for name in FAMILIES:
+    for name in STANDARD:
         length = SHARED_LIST_LENGTH if name in ("popular", "trend") else SERVED_LIST_LENGTH
         assert served_length(name) == length
         for variant in VARIANTS:
