@@ -3,14 +3,16 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scipy import sparse
 
+from apps.ml import least_squares
 from apps.ml.base import Progress, TrainOptions
-from apps.ml.configs.factors import AlsConfig
+from apps.ml.dataset import Dataset
 from apps.ml.errors import Cancelled, InvalidValue
-from apps.ml.models import als
+from apps.ml.least_squares import Ridge, blocks_of, half_step
 from apps.ml.models.als import AlsModel
 from apps.ml.train import train
 from tests.ml.conformance import Conformance
@@ -23,7 +25,8 @@ class TestAls(Conformance):
     floors = {"new": 0.53, "all": 0.48}
 
 
-CONFIG = AlsConfig(factors=5, cg_steps=40, regularisation=0.7, frequency_exponent=0.5, alpha=3.0)
+RIDGE = Ridge(regularisation=0.7, exponent=0.5)
+CPU = torch.device("cpu")
 
 
 def planted_pairs() -> sparse.csr_matrix:
@@ -40,7 +43,7 @@ def dense_solution(extra: np.ndarray, fixed: np.ndarray) -> np.ndarray:
         chosen = own > 0
         if chosen.any():
             confidence = np.diag(1.0 + own)
-            ridge = CONFIG.regularisation * chosen.sum() ** CONFIG.frequency_exponent
+            ridge = RIDGE.regularisation * chosen.sum() ** RIDGE.exponent
             system = fixed.T @ confidence @ fixed + ridge * np.eye(fixed.shape[1])
             solved[row] = np.linalg.solve(system, fixed.T @ confidence @ chosen)
     return solved
@@ -50,23 +53,65 @@ def test_a_half_step_solves_the_dense_normal_equations() -> None:
     extra = planted_pairs()
     fixed = torch.randn(20, 5, generator=torch.Generator().manual_seed(1))
     solved = torch.zeros(30, 5)
-    buckets = als._buckets(extra, 5, torch.device("cpu"))
-    error, penalty = als._half_step(solved, fixed, buckets, CONFIG, TrainOptions())
+    fit = half_step(solved, fixed, blocks_of(extra, CPU), RIDGE, steps=40, threads=2)
     expected = dense_solution(extra.toarray(), fixed.numpy().astype(np.float64))
     np.testing.assert_allclose(solved.numpy(), expected, rtol=1e-3, atol=1e-4)
     chosen = extra.toarray() > 0
     expected_error = ((1.0 + extra.toarray()) * (chosen - expected @ fixed.numpy().T) ** 2).sum()
-    ridge = CONFIG.regularisation * chosen.sum(axis=1) ** CONFIG.frequency_exponent
-    assert error == pytest.approx(expected_error, rel=1e-3)
-    assert penalty == pytest.approx(float(ridge @ (expected**2).sum(axis=1)), rel=1e-3)
+    ridge = RIDGE.regularisation * chosen.sum(axis=1) ** RIDGE.exponent
+    assert fit.error == pytest.approx(expected_error, rel=1e-3)
+    assert fit.penalty == pytest.approx(float(ridge @ (expected**2).sum(axis=1)), rel=1e-3)
 
 
-def test_rows_of_a_bucket_are_equally_long_and_all_there() -> None:
+def test_one_step_is_exact_where_all_pairs_are_equally_sure() -> None:
     extra = planted_pairs()
-    buckets = als._buckets(extra, 5, torch.device("cpu"))
-    rows = np.concatenate([bucket.rows.numpy() for bucket in buckets])
-    assert sorted(rows.tolist()) == np.flatnonzero(np.diff(extra.indptr)).tolist()
-    assert sum(bucket.items.numel() for bucket in buckets) == extra.nnz
+    extra.data[:] = 1e-9
+    fixed = torch.randn(20, 5, generator=torch.Generator().manual_seed(1)) * torch.logspace(0, -2, 5)
+    solved = torch.zeros(30, 5)
+    half_step(solved, fixed, blocks_of(extra, CPU), RIDGE, steps=1)
+    expected = dense_solution(extra.toarray(), fixed.numpy().astype(np.float64))
+    np.testing.assert_allclose(solved.numpy(), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_every_row_is_in_one_block_whatever_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = planted_pairs()
+    fixed = torch.randn(20, 5, generator=torch.Generator().manual_seed(1))
+    whole, parts = torch.zeros(30, 5), torch.zeros(30, 5)
+    half_step(whole, fixed, blocks_of(extra, CPU), RIDGE, steps=3)
+    monkeypatch.setattr(least_squares, "BLOCK_PAIRS", 4)
+    blocks = blocks_of(extra, CPU)
+    assert len(blocks) > 10
+    assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
+    assert (blocks[0].start, blocks[-1].stop) == (0, 30)
+    half_step(parts, fixed, blocks, RIDGE, steps=3, threads=3)
+    torch.testing.assert_close(parts, whole)
+
+
+def test_the_kind_of_an_event_sets_its_confidence() -> None:
+    rows = [(1, 10, "purchase", 5.0), (1, 20, "view", 1.0), (2, 10, "view", 1.0), (2, 20, "view", 1.0)]
+    rows += [(2, 20, "view", 1.0)]
+    frame = pd.DataFrame(rows, columns=["user_id", "item_id", "kind", "weight"]).assign(timestamp=1.7e9)
+    model = train("als", {"preset": "tiny", "half_life_days": None, "alpha": 3.0}, Dataset.from_frames(frame))
+    assert isinstance(model, AlsModel)
+    expected = 3.0 * np.log1p([[1.0, 0.2], [0.2, 0.4]])
+    np.testing.assert_allclose(model.extra.toarray(), expected, rtol=1e-6)
+
+
+def test_contributions_are_the_terms_of_the_exact_solution() -> None:
+    model = train("als", {"preset": "tiny"}, planted())
+    assert isinstance(model, AlsModel)
+    rows = np.array([3, 7, 8])
+    scores = model.score_sessions([rows])[0]
+    terms = np.array([model.contributions(None, rows, item).sum() for item in range(20)])
+    np.testing.assert_allclose(terms, scores[:20], rtol=1e-3, atol=1e-4)
+
+
+def test_a_warm_start_needs_fewer_epochs() -> None:
+    settings = {"preset": "tiny", "epochs": 50, "tolerance": 1e-3}
+    cold = train("als", settings, planted())
+    warm = train("als", settings, planted(), TrainOptions(start=cold))
+    assert warm.metrics["epochs"] < cold.metrics["epochs"] / 2
+    assert warm.metrics["loss"] <= cold.metrics["loss"]
 
 
 def test_the_objective_falls_and_training_stops_when_it_stalls() -> None:
@@ -110,9 +155,10 @@ def test_a_device_that_is_not_there_is_named(family: str) -> None:
             train(family, {"preset": "tiny"}, planted(), TrainOptions(device="cuda"))
 
 
-def test_cancellation_is_seen_inside_an_epoch() -> None:
-    buckets = als._buckets(planted_pairs(), 5, torch.device("cpu"))
+def test_cancellation_is_seen_inside_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(least_squares, "BLOCK_PAIRS", 4)
+    check = TrainOptions(should_stop=lambda: True).check
     with pytest.raises(Cancelled):
-        als._half_step(
-            torch.zeros(30, 5), torch.randn(20, 5), buckets, CONFIG, TrainOptions(should_stop=lambda: True)
+        half_step(
+            torch.zeros(30, 5), torch.randn(20, 5), blocks_of(planted_pairs(), CPU), RIDGE, 2, check=check
         )

@@ -18,7 +18,7 @@ class AlsConfig(Config):
     frequency_exponent: float = number(0.5, 0.0)
     alpha: float = number(10.0, 0.0)
     half_life_days: float | None = number(60.0, 0.01)
-    cg_steps: int = number(3, 1)
+    cg_steps: int = number(2, 1)
     tolerance: float = number(1e-3, 0.0)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
