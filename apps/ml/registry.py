@@ -158,6 +158,14 @@ FAMILIES: dict[str, Family] = {
             "apps.ml.models.tifu_knn:TifuKnnModel",
             when="Shops in which a shopper comes back with a basket of old and new items.",
         ),
+        Family(
+            "segment_popular",
+            "Popular with their kind",
+            "What sells in the shopper's region, age band and like segments, and in their own categories.",
+            popularity.SegmentPopularConfig,
+            "apps.ml.models.segment_popular:SegmentPopularModel",
+            when="Shops that know little of each shopper but where they live or what they are.",
+        ),
     )
 }
 

@@ -3,8 +3,8 @@
 Against popularity, by the paired difference of NDCG@10 over the same test shoppers: a full model must be
 better (the 95 % interval above 0) on at least one of the protocols that count for its family. Families that
 serve as sources rather than as whole models need not: popularity is the measure itself; `trend` and `content`
-are there for what popularity can't know (what rises, products nobody has bought yet); `personal` repeats
-purchases, so only "all" counts for it. `item_knn` is there for product and cart pages first, so what it lists
+are there for what popularity can't know (what rises, products nobody has bought yet); `personal` and
+`buy_again` repeat purchases, so only "all" counts for it. `item_knn` is there for product and cart pages first, so what it lists
 beside a product ("companions") counts as well.
 
 Against the live version of the same recipe, on the same snapshot: on no protocol that counts may it be
@@ -36,6 +36,8 @@ RULES: Mapping[str, GateRule] = {
     "trend": GateRule(beats_popularity=False),
     "content": GateRule(beats_popularity=False),
     "personal": GateRule(protocols=("all",)),
+    "buy_again": GateRule(protocols=("all",)),
+    "segment_popular": GateRule(beats_popularity=False),
     "item_knn": GateRule(protocols=("new", "all", "companions")),
 }
 DEFAULT_RULE = GateRule()

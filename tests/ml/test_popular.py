@@ -105,3 +105,45 @@ def test_lists_by_segment_follow_the_segment() -> None:
     assert (taste_of_item(lists["north"].ids[0]) < 3).all()
     assert (taste_of_item(lists["south"].ids[0]) >= 3).all()
     assert popular_by_segment(planted(), PopularConfig(), "no_such_column") == {}
+
+
+def two_years(days: int = 400) -> Dataset:
+    """Item 10 sells every day, item 20 in the fortnight that comes a year after its last season, item 30 in
+    the fortnight that is over.
+    """
+    rows = [(day % 7, 10, float(day)) for day in range(days)]
+    rows += [(day % 7, 20, 351.0 + day) for day in range(14) for _ in range(5)]
+    rows += [(day % 7, 30, 366.0 + day) for day in range(14) for _ in range(5)]
+    return sales([row for row in rows if row[2] < days])
+
+
+def test_last_years_season_counts_by_its_weight() -> None:
+    model = train("popular", {"season_weight": 0.5, "half_life_days": 7.0}, two_years())
+    assert isinstance(model, PopularModel)
+    recent = sum(0.5 ** (day / 7) for day in range(400))
+    season = {10: 28.0, 20: 70.0, 30: 0.0}
+    scale = 0.5 * recent / 98.0
+    assert model.item_scores[0] == pytest.approx(recent + scale * season[10], rel=1e-4)
+    assert model.item_scores[1] == pytest.approx(scale * season[20], rel=1e-4)
+    assert model.item_scores[2] == pytest.approx(0.0, abs=1e-6)
+    assert model.metrics["season_used"] is True
+    assert model.metrics["season_days_lacking"] == 0.0
+
+
+def test_last_years_rise_is_added_to_the_trend() -> None:
+    plain, seasonal = (train("trend", {"season_weight": weight}, two_years()) for weight in (0.0, 0.5))
+    assert isinstance(plain, TrendModel)
+    assert isinstance(seasonal, TrendModel)
+    added = seasonal.item_scores - plain.item_scores
+    np.testing.assert_allclose(added[1], 0.5 * np.log((70 + 5) / (0 + 5)), rtol=1e-4)
+    np.testing.assert_allclose(added[2], 0.5 * np.log((0 + 5) / (70 + 5)), rtol=1e-4)
+    assert seasonal.metrics["season_used"] is True
+
+
+@pytest.mark.parametrize("family", ["popular", "trend"])
+def test_without_a_year_of_history_the_season_does_nothing_and_says_so(family: str) -> None:
+    short = two_years(300)
+    plain, seasonal = (train(family, {"season_weight": weight}, short) for weight in (0.0, 0.5))
+    np.testing.assert_array_equal(seasonal.score_anyone(), plain.score_anyone())
+    assert seasonal.metrics["season_used"] is False
+    assert seasonal.metrics["season_days_lacking"] == pytest.approx(65 if family == "popular" else 93)

@@ -25,6 +25,7 @@ def test_the_built_in_families() -> None:
         "gru4rec",
         "buy_again",
         "tifu_knn",
+        "segment_popular",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()

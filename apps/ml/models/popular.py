@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from apps.ml.base import ConfigT, History, Model, TrainOptions, positive_only
 from apps.ml.configs import Config
 from apps.ml.configs.popularity import PopularConfig, TrendConfig
-from apps.ml.dataset import Dataset, Ints
+from apps.ml.dataset import DAY, Dataset, Ints
 from apps.ml.signals import item_strength
 from apps.ml.topn import Floats, TopN, top_k
+
+YEAR_DAYS = 365.0
 
 
 @dataclass
@@ -65,7 +67,9 @@ class PopularModel(_SameForAll[PopularConfig]):
 
     @classmethod
     def fit(cls, dataset: Dataset, config: PopularConfig, options: TrainOptions) -> Self:
-        return cls(config, History.from_dataset(dataset), popularity(dataset, config), branches(dataset))
+        model = cls(config, History.from_dataset(dataset), popularity(dataset, config), branches(dataset))
+        model.metrics.update(season_known(dataset, config.season_weight))
+        return model
 
 
 @dataclass
@@ -78,13 +82,49 @@ class TrendModel(_SameForAll[TrendConfig]):
         recent = item_strength(dataset, config.recent_half_life_days, config.anonymous)
         long = item_strength(dataset, config.long_half_life_days, config.anonymous)
         scores = np.log((recent + config.prior) / (long + config.long_prior))
+        coming = last_year(dataset, 0.0, config.season_days, config.anonymous)
+        before = last_year(dataset, -config.season_days, 0.0, config.anonymous)
+        if coming is not None and before is not None:
+            rise = np.log((coming + config.long_prior) / (before + config.long_prior))
+            scores = scores + config.season_weight * rise
         scores = np.where(long > 0, scores, -np.inf).astype(np.float32)
-        return cls(config, History.from_dataset(dataset), scores, branches(dataset))
+        model = cls(config, History.from_dataset(dataset), scores, branches(dataset))
+        model.metrics.update(season_known(dataset, config.season_weight, config.season_days))
+        return model
 
 
 def popularity(dataset: Dataset, config: PopularConfig) -> Floats:
-    """Decayed strength per item, -inf where nothing was sold: float32 [N]."""
-    return positive_only(item_strength(dataset, config.half_life_days, config.anonymous))
+    """Decayed strength per item, -inf where nothing was sold: float32 [N].
+
+    Last year's season is scaled to season_weight times the sum of the recent strength.
+    """
+    recent = item_strength(dataset, config.half_life_days, config.anonymous)
+    season = last_year(dataset, 0.0, config.season_days, config.anonymous)
+    if season is not None and season.sum() > 0:
+        recent = recent + config.season_weight * season * (recent.sum() / season.sum())
+    return positive_only(recent)
+
+
+def last_year(
+    dataset: Dataset, from_days: float, to_days: float, anonymous: bool = True
+) -> NDArray[np.float64] | None:
+    """Strength per item [N] in these days around the same date of the last year, None where the data does not
+    reach back to their start.
+    """
+    start = dataset.end + (from_days - YEAR_DAYS) * DAY
+    if not len(dataset) or float(dataset.timestamp[0]) > start + DAY:
+        return None
+    stop = min(dataset.end + (to_days - YEAR_DAYS) * DAY, dataset.end)
+    inside = (dataset.timestamp >= start) & (dataset.timestamp < stop)
+    return item_strength(dataset.select(inside), None, anonymous)
+
+
+def season_known(dataset: Dataset, weight: float, before_days: float = 0.0) -> dict[str, Any]:
+    """For the metrics: whether last year's season counts, or how many days of history it still lacks."""
+    reach = float(dataset.ages_days().max(initial=0.0))
+    lacking = YEAR_DAYS + before_days - 1.0 - reach
+    used = weight > 0 and lacking <= 0
+    return {"season_used": used, "season_days_lacking": round(max(lacking, 0.0), 1)}
 
 
 def branches(dataset: Dataset) -> Ints:
