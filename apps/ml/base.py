@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from apps.ml import signals
 from apps.ml.artifacts import Parts, parts_read, parts_write
@@ -106,12 +108,14 @@ class Model(ABC, Generic[ConfigT]):
 
     Score methods return float32 [B, N] over the catalogue with -inf where the model has nothing to say.
     folds_in: `fold_in` works; a family with something learned per shopper then overrides `with_shoppers`.
-    warm_starts: `fit` goes on from `options.start`.
+    warm_starts: `fit` goes on from `options.start`. threads: blocks of lists ranked side by side; the lists
+    do not depend on it.
     """
 
     config: ConfigT
     history: History
     metrics: dict[str, Any] = field(default_factory=dict, kw_only=True)
+    threads: int = field(default=1, kw_only=True)
 
     family: ClassVar[str]
     config_class: ClassVar[type[Config]]
@@ -223,24 +227,17 @@ class Model(ABC, Generic[ConfigT]):
         appears.
         """
         rows = self.history.users.rows(np.asarray(users, dtype=np.int64))
-        known = (
-            (rows >= 0) & self.history.active[rows]
-            if len(self.history.users)
-            else np.zeros(len(rows), np.bool_)
-        )
-        parts = []
-        for block in self._blocks(len(rows)):
-            scores = self._strangers(len(block))
-            inside = np.flatnonzero(known[block])
-            if len(inside):
-                block_rows = rows[block][inside]
-                found = self.score_users(block_rows)
-                _hide(found, self.history.rejected[block_rows])
-                if exclude == "bought":
-                    _hide(found, self.history.bought[block_rows])
-                scores[inside] = found
-            parts.append(self._top(scores, k))
-        return TopN.stack(parts, k)
+        known = rows >= 0
+        known[known] = self.history.active[rows[known]]
+
+        def scored(inside: Ints) -> Floats:
+            found = self.score_users(rows[inside])
+            _hide(found, self.history.rejected, rows[inside])
+            if exclude == "bought":
+                _hide(found, self.history.bought, rows[inside])
+            return found
+
+        return self._ranked(known, scored, k)
 
     def served_lists(self, users: Sequence[int] | Ints, exclude: Exclude = "bought") -> TopN:
         """Lists as they are stored and served, at the family's own length: what offline evaluation must
@@ -274,34 +271,56 @@ class Model(ABC, Generic[ConfigT]):
 
     def recommend_sessions(self, sessions: Sequence[Sequence[int]], k: int = 100) -> TopN:
         """One list per list of raw item ids (oldest first); the session's own items are left out."""
-        known = [self.history.items.rows(session) for session in sessions]
-        known = [rows[rows >= 0] for rows in known]
-        parts = []
-        for block in self._blocks(len(known)):
-            scores = self._strangers(len(block))
-            inside = [place for place, index in enumerate(block) if len(known[index])]
-            if inside:
-                rows = [known[block[place]] for place in inside]
-                found = self.score_sessions(rows)
-                for row, items in enumerate(rows):
-                    found[row, items] = -np.inf
-                scores[inside] = found
-            parts.append(self._top(scores, k))
-        return TopN.stack(parts, k)
+        rows = [self.history.items.rows(session) for session in sessions]
+        rows = [known[known >= 0] for known in rows]
+
+        def scored(inside: Ints) -> Floats:
+            found = self.score_sessions([rows[index] for index in inside])
+            for place, index in enumerate(inside):
+                found[place, rows[index]] = -np.inf
+            return found
+
+        return self._ranked(np.array([len(known) > 0 for known in rows], dtype=np.bool_), scored, k)
 
     def similar(self, items: Sequence[int] | Ints, k: int = 100) -> TopN:
         """One list of companions per raw item id, without the item itself; empty for unknown items."""
         rows = self.history.items.rows(np.asarray(items, dtype=np.int64))
-        parts = []
-        for block in self._blocks(len(rows)):
-            scores = np.full((len(block), len(self.history.items)), -np.inf, dtype=np.float32)
-            inside = np.flatnonzero(rows[block] >= 0)
+
+        def scored(inside: Ints) -> Floats:
+            found = self.score_similar(rows[inside])
+            found[np.arange(len(inside)), rows[inside]] = -np.inf
+            return found
+
+        return self._ranked(rows >= 0, scored, k, strangers=False)
+
+    def _ranked(
+        self, known: NDArray[np.bool_], scored: Callable[[Ints], Floats], k: int, strangers: bool = True
+    ) -> TopN:
+        """Lists of all rows, in blocks. known: which rows `scored` can answer; it takes their places.
+
+        strangers: the others get the answer for anyone, else an empty list.
+        """
+
+        def ranked(block: Ints) -> TopN:
+            inside = block[known[block]]
+            if len(inside) == len(block):
+                return self._top(scored(inside), k)
+            # one answer stands for every stranger of the block
+            top = TopN.empty(len(block), k)
+            if strangers and self.score_anyone() is not None:
+                anyone = self._top(self._strangers(1), k)
+                top.ids[:], top.scores[:] = anyone.ids, anyone.scores
             if len(inside):
-                found = self.score_similar(rows[block][inside])
-                found[np.arange(len(inside)), rows[block][inside]] = -np.inf
-                scores[inside] = found
-            parts.append(self._top(scores, k))
-        return TopN.stack(parts, k)
+                found = self._top(scored(inside), k)
+                top.ids[known[block]], top.scores[known[block]] = found.ids, found.scores
+            return top
+
+        blocks = self._blocks(len(known))
+        if self.threads <= 1:
+            return TopN.stack([ranked(block) for block in blocks], k)
+        # blocks side by side: products and partitions let the interpreter go, and BLAS has one thread each
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor(self.threads) as pool:
+            return TopN.stack(list(pool.map(ranked, blocks)), k)
 
     def _block_size(self) -> int:
         return max(1, BLOCK_CELLS // max(1, len(self.history.items)))
@@ -319,7 +338,9 @@ class Model(ABC, Generic[ConfigT]):
         return scores
 
     def _top(self, scores: Floats, k: int) -> TopN:
-        scores[:, ~self.history.candidates] = -np.inf
+        gone = np.flatnonzero(~self.history.candidates)
+        if len(gone):
+            scores[:, gone] = -np.inf
         return top_k(scores, self.history.items.ids, k)
 
     # -- folder
@@ -361,9 +382,11 @@ class Model(ABC, Generic[ConfigT]):
         return model
 
 
-def _hide(scores: Floats, pairs: signals.Csr) -> None:
-    rows = np.repeat(np.arange(pairs.shape[0]), np.diff(pairs.indptr))
-    scores[rows, pairs.indices] = -np.inf
+def _hide(scores: Floats, pairs: signals.Csr, rows_B: Ints) -> None:
+    """Takes the pairs of these rows out of their scores, in place."""
+    if pairs.nnz:
+        own = pairs[rows_B]
+        scores[np.repeat(np.arange(len(rows_B)), np.diff(own.indptr)), own.indices] = -np.inf
 
 
 def positive_only(scores: NDArray[Any]) -> Floats:

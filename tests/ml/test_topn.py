@@ -28,6 +28,22 @@ def test_top_k_is_a_stable_sort_cut_at_k(scores: np.ndarray, k: int) -> None:
         assert found_scores.tolist() == values[order].tolist()
 
 
+@pytest.mark.parametrize("decimals", [0, 1, 7])
+@pytest.mark.parametrize("missing", [0.0, 0.6, 0.99])
+def test_long_rows_are_ranked_as_by_a_full_sort(decimals: int, missing: float) -> None:
+    rng = np.random.default_rng(decimals)
+    for n_items, k in ((400, 1), (431, 20), (997, 100), (64, 60)):
+        scores = np.round(rng.standard_normal((6, n_items)), decimals).astype(np.float32)
+        scores[rng.random(scores.shape) < missing] = np.nan if n_items == 431 else -np.inf
+        scores[0] = 1.0
+        clean = np.where(np.isnan(scores), -np.inf, scores)
+        order = np.argsort(-clean, axis=1, kind="stable")[:, :k]
+        expected = np.take_along_axis(clean, order, axis=1)
+        top = top_k(scores, np.arange(n_items), k)
+        np.testing.assert_array_equal(top.scores, expected)
+        np.testing.assert_array_equal(top.ids, np.where(np.isneginf(expected), -1, order))
+
+
 def test_nan_is_no_candidate() -> None:
     top = top_k(np.array([[np.nan, 1.0, np.nan]], dtype=np.float32), np.array([4, 5, 6]), 3)
     assert top.ids.tolist() == [[5, -1, -1]]

@@ -39,6 +39,9 @@ class AlsModel(Model[AlsConfig]):
     item_factors: Floats
     extra: Csr
 
+    def __post_init__(self) -> None:
+        self._silent = np.flatnonzero(~self.item_factors.any(axis=1))
+
     family: ClassVar[str] = "als"
     config_class: ClassVar[type[Config]] = AlsConfig
     folds_in: ClassVar[bool] = True
@@ -134,7 +137,8 @@ class AlsModel(Model[AlsConfig]):
         return np.diag(np.full(self.config.factors, amount, dtype=np.float32))
 
     def _known_items(self, scores: Floats) -> Floats:
-        scores[:, ~self.item_factors.any(axis=1)] = -np.inf
+        if len(self._silent):
+            scores[:, self._silent] = -np.inf
         return scores
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
