@@ -1,6 +1,7 @@
 """Losses over a catalogue: the whole softmax without keeping its logits, a sampled one, a calibrated one.
 
-Each returns a weighted sum over positions. Shape suffixes: P positions, N items, K sampled items, D width.
+Each returns a weighted sum over positions. Shape suffixes: P positions, N items, D width, G groups of
+positions with a sample of K items each.
 """
 
 from __future__ import annotations
@@ -71,16 +72,16 @@ def sampled_softmax(
     table_ND: torch.Tensor,
     targets_P: torch.Tensor,
     weights_P: torch.Tensor,
-    sampled_K: torch.Tensor,
+    sampled_GK: torch.Tensor,
     log_chance_N: torch.Tensor,
 ) -> torch.Tensor:
-    """The softmax over each target and the K sampled items, every logit less the logarithm of the item's
+    """The softmax over each target and its K sampled items, every logit less the logarithm of the item's
     chance to be drawn (Bengio and Senecal 2008); a sampled item that is the target is left out.
     """
-    positive, negative = _logits(hidden_PD, table_ND, targets_P, sampled_K)
+    positive, negative, sampled_PK = _logits(hidden_PD, table_ND, targets_P, sampled_GK)
     positive = positive - log_chance_N[targets_P, None]
-    negative = negative - log_chance_N[sampled_K]
-    negative = negative.masked_fill(targets_P[:, None] == sampled_K, -torch.inf)
+    negative = negative - log_chance_N[sampled_PK]
+    negative = negative.masked_fill(targets_P[:, None] == sampled_PK, -torch.inf)
     found = torch.logsumexp(torch.cat([positive, negative], dim=1), dim=1) - positive[:, 0]
     return (found * weights_P).sum()
 
@@ -90,26 +91,43 @@ def gbce(
     table_ND: torch.Tensor,
     targets_P: torch.Tensor,
     weights_P: torch.Tensor,
-    sampled_K: torch.Tensor,
+    sampled_GK: torch.Tensor,
     calibration: float,
+    level: torch.Tensor | float = 0.0,
 ) -> torch.Tensor:
     """-(beta log s(positive) + sum over negatives of log(1 - s(negative))) / (K + 1), s the logistic
     function.
 
     beta = a (t (1 - 1/a) + 1/a) with a = K / (N - 1), the share of negatives drawn, and t the calibration
-    (Petrov and Macdonald, gSASRec, RecSys 2023).
+    (Petrov and Macdonald, gSASRec, RecSys 2023). level: added to every logit, no matter for the ranking.
     """
-    positive, negative = _logits(hidden_PD, table_ND, targets_P, sampled_K)
-    rate = min(len(sampled_K) / max(len(table_ND) - 1, 1), 1.0)
-    beta = rate * (calibration * (1.0 - 1.0 / rate) + 1.0 / rate)
-    other = (targets_P[:, None] != sampled_K).float()
+    positive, negative, sampled_PK = _logits(hidden_PD, table_ND, targets_P, sampled_GK)
+    positive, negative = positive + level, negative + level
+    drawn = sampled_PK.shape[1]
+    beta = gbce_beta(drawn, len(table_ND), calibration)
+    other = (targets_P[:, None] != sampled_PK).float()
     found = -beta * functional.logsigmoid(positive[:, 0]) - (functional.logsigmoid(-negative) * other).sum(1)
-    return (found * weights_P).sum() / (len(sampled_K) + 1)
+    return (found * weights_P).sum() / (drawn + 1)
+
+
+def gbce_beta(drawn: int, n_items: int, calibration: float) -> float:
+    """Weight of the positive beside `drawn` negatives out of a catalogue."""
+    rate = min(drawn / max(n_items - 1, 1), 1.0)
+    return rate * (calibration * (1.0 - 1.0 / rate) + 1.0 / rate)
 
 
 def _logits(
-    hidden_PD: torch.Tensor, table_ND: torch.Tensor, targets_P: torch.Tensor, sampled_K: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the targets [P, 1] and of the sampled items [P, K]."""
-    positive = (hidden_PD * table_ND[targets_P]).sum(dim=1, keepdim=True).float()
-    return positive, (hidden_PD @ table_ND[sampled_K].T).float()
+    hidden_PD: torch.Tensor, table_ND: torch.Tensor, targets_P: torch.Tensor, sampled_GK: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits of the targets [P, 1] and of the sampled items [P, K], and which items those are.
+
+    Positions are dealt to G groups, each with its own sample: one sample for all would move those few items
+    by the whole batch at once, one for each position would cost a gather of P x K vectors.
+    """
+    groups, positions = len(sampled_GK), len(hidden_PD)
+    rows = -(-positions // groups)
+    filled = functional.pad(hidden_PD, (0, 0, 0, rows * groups - positions))
+    drawn = table_ND[sampled_GK].transpose(1, 2)
+    negative = torch.bmm(filled.view(groups, rows, -1), drawn).flatten(0, 1)[:positions]
+    positive = (hidden_PD * table_ND[targets_P]).sum(dim=1, keepdim=True)
+    return positive.float(), negative.float(), sampled_GK.repeat_interleave(rows, dim=0)[:positions]

@@ -18,9 +18,9 @@ class SequenceConfig(Dials):
     """What all sequence models share; each position of a history learns to tell the next item.
 
     width: length of the vectors. max_length: events read at once, the latest ones. loss: softmax over the
-    whole catalogue; sampled_softmax over `negatives` items per step with their chance of being drawn taken
-    out; gbce, the calibrated loss of Petrov and Macdonald (2023) with `negatives` per step and `calibration`
-    as its t (0: plain binary cross-entropy); auto: softmax up to 10,000 items, sampled_softmax above.
+    whole catalogue; sampled_softmax over `negatives` sampled items with their chance of being drawn taken
+    out; gbce, the calibrated loss of Petrov and Macdonald (2023) with `negatives` and `calibration` as its t
+    (0: plain binary cross-entropy); auto: softmax up to 10,000 items, sampled_softmax above.
     repeats: keep every event of an item; collapse a run of the same item (view, cart, purchase) into one
     event; keep only its first or its last event. horizon: the target is one of the next this many items,
     drawn anew each epoch; 1 is the very next. shuffle_ties: events of one moment (lines of an invoice) come
@@ -42,7 +42,7 @@ class SequenceConfig(Dials):
     max_length: int = number(100, 2)
     dropout: float = number(0.2, 0.0)
     loss: SequenceLoss = "auto"
-    negatives: int = number(512, 1)
+    negatives: int = number(256, 1)
     calibration: float = number(0.75, 0.0)
     repeats: Repeats = "collapse"
     horizon: int = number(1, 1)

@@ -20,12 +20,14 @@ from apps.ml.configs.sequences import SequenceConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
 from apps.ml.optimise import Summed, optimise, own_batch_size
-from apps.ml.sequence_losses import gbce, sampled_softmax, whole_softmax
+from apps.ml.sequence_losses import gbce, gbce_beta, sampled_softmax, whole_softmax
 from apps.ml.sequences import SequenceBatch, SequenceBatches, Sequences, pause_buckets, sequences_of
 from apps.ml.topn import Floats
 
 WHOLE_CATALOGUE = 10_000
 """Largest catalogue whose softmax is taken whole when the loss is "auto"."""
+GROUP = 32
+"""Positions that share a sample of negatives."""
 HELD_OUT_MOST = 2_000
 HELD_OUT_LEAST_EVENTS = 4
 SCORED_ROWS = 256
@@ -96,6 +98,12 @@ class NextItem(nn.Module):
             self.kind = "softmax" if net.n_items <= WHOLE_CATALOGUE else "sampled_softmax"
         # half of the negatives by popularity, half evenly: the head is told apart and the tail is not free
         chance = 0.5 * counts_N / max(counts_N.sum(), 1) + 0.5 / net.n_items
+        if self.kind == "gbce":
+            # Without it the many negatives first push all item vectors the same way, and as these are the
+            # input too, nothing tells the items apart any more. It starts where knowing nothing is best.
+            drawn = min(config.negatives, net.n_items)
+            beta = gbce_beta(drawn, net.n_items, config.calibration)
+            self.level = nn.Parameter(torch.tensor(float(np.log(beta / drawn))))
         self.register_buffer("log_chance_N", torch.from_numpy(np.log(chance)).float(), persistent=False)
 
     def forward(self, batch: SequenceBatch) -> torch.Tensor:
@@ -104,12 +112,13 @@ class NextItem(nn.Module):
         hidden_PD = hidden.reshape(-1, hidden.shape[2])[batch.picked]
         if self.kind == "softmax":
             return whole_softmax(hidden_PD, self.net.table, batch.targets, batch.weights)
-        drawn = min(self.config.negatives, self.net.n_items)
+        shape = (-(-len(hidden_PD) // GROUP), min(self.config.negatives, self.net.n_items))
         table, given = self.net.table, (batch.targets, batch.weights)
         if self.kind == "gbce":
-            sampled = torch.randint(self.net.n_items, (drawn,), device=hidden.device)
-            return gbce(hidden_PD, table, *given, sampled, self.config.calibration)
-        sampled = torch.multinomial(self.log_chance_N.exp(), drawn, replacement=True)
+            sampled = torch.randint(self.net.n_items, shape, device=hidden.device)
+            return gbce(hidden_PD, table, *given, sampled, self.config.calibration, self.level)
+        flat = torch.multinomial(self.log_chance_N.exp(), shape[0] * shape[1], replacement=True)
+        sampled = flat.view(shape)
         return sampled_softmax(hidden_PD, table, *given, sampled, self.log_chance_N)
 
 
