@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from typing import Any
 
 from apps.ml.association_rules import Rule, rules
-from apps.ml.errors import InvalidValue
-from apps.ml.text_files import baskets_read
+from apps.ml.base import TrainOptions
+from apps.ml.cli.snapshots import options_of, run_arguments
+from apps.ml.file_protocols import default_threads, given_split, leave_one_out, session_split
+from apps.ml.text_files import baskets_read, event_lists_read, sessions_read
 
 ORDERS = ("lift", "confidence", "support")
 
 
 def evaluate_sequences(given: argparse.Namespace) -> dict[str, Any]:
     """Leave-one-out on a file of sequences."""
-    raise InvalidValue("sequences", given.sequences, "Not there yet.")
+    lists = event_lists_read(given.sequences, "sequences")
+    return leave_one_out(lists, given.budget_seconds, _options(given))
 
 
 def evaluate_given(given: argparse.Namespace) -> dict[str, Any]:
     """A train file judged by a test file."""
-    raise InvalidValue("train", given.train, "Not there yet.")
+    train, test = event_lists_read(given.train, "train"), event_lists_read(given.test, "test")
+    return given_split(train, test, given.budget_seconds, _options(given))
+
+
+def sessions(given: argparse.Namespace) -> dict[str, Any]:
+    """Next items of sessions."""
+    train, test = sessions_read(given.train, "train"), sessions_read(given.test, "test")
+    return session_split(train, test, given.budget_seconds, _options(given))
 
 
 def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +44,11 @@ def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sessions_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `sessions`."""
+    parser.add_argument("--train", metavar="FILE", required=True, help="one session a line, items in order")
+    parser.add_argument("--test", metavar="FILE", required=True, help="one session a line, items in order")
+    run_arguments(parser)
     file_arguments(parser)
+    parser.set_defaults(run=sessions)
 
 
 def file_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +107,11 @@ def _rule_shown(rule: Rule, names: list[str]) -> dict[str, Any]:
         "lift": rule.lift,
         "count": rule.count,
     }
+
+
+def _options(given: argparse.Namespace) -> TrainOptions:
+    """As given; all processors unless told otherwise."""
+    return replace(options_of(given), threads=given.threads or default_threads())
 
 
 def _seconds(text: str) -> float:

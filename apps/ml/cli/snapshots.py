@@ -73,12 +73,12 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", default="full", choices=PRESETS)
     parser.add_argument("--device", default="auto", choices=DEVICES)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="default: 1; for files as many as there are")
 
 
 def options_of(given: argparse.Namespace) -> TrainOptions:
     """Train options of the command line; progress goes to stderr."""
-    return TrainOptions(device=given.device, seed=given.seed, threads=given.threads, on_progress=_show)
+    return TrainOptions(device=given.device, seed=given.seed, threads=given.threads or 1, on_progress=_show)
 
 
 def _show(progress: Progress) -> None:
