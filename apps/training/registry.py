@@ -1,7 +1,7 @@
 """The registry of model versions: register, promote through the gate, roll back. Loads no torch."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Trained:
     verdict: gate.Verdict
     snapshot_hash: str
     code_version: str
+    example: list[dict[str, Any]] = field(default_factory=list)
+    cost: dict[str, float] = field(default_factory=dict)
 
 
 def artifacts_dir(recipe_code: str) -> Path:
@@ -59,6 +61,8 @@ def version_register(*, run: TrainingRun, trained: Trained) -> ModelVersion:
         config=run.config,
         metrics=trained.metrics,
         gate=trained.verdict.to_dict(),
+        example={"shown": trained.example},
+        cost=trained.cost,
         snapshot_hash=trained.snapshot_hash,
         code_version=trained.code_version,
         seed=recipe.seed,

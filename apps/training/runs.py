@@ -31,6 +31,7 @@ from apps.ml.train import train
 from apps.training import evaluations, gate, registry
 from apps.training.codeversion import code_version
 from apps.training.evaluations import Judgement
+from apps.training.examples import examples_of
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 from apps.training.recipes import config_check, recipes_take_due
 
@@ -44,6 +45,7 @@ SPANS = {
     "register": (0.95, 1.0),
 }
 HISTORY_SECONDS = 2.0
+COSTS = ("fit_seconds", "core_seconds", "peak_memory_mb")
 HISTORY_POINTS = 200
 
 
@@ -202,6 +204,7 @@ class _Execution:
         run = self.run
         folder = registry.artifacts_dir(run.recipe.code) / f"run-{run.pk}"
         shutil.rmtree(folder, ignore_errors=True)
+        cost = {name: model.metrics[name] for name in COSTS if name in model.metrics}
         metrics = evaluations.metrics_of(mine) | {"fit_seconds": model.metrics.get("fit_seconds")}
         model.metrics.update(metrics)
         model.save(folder)
@@ -213,6 +216,8 @@ class _Execution:
             verdict=verdict,
             snapshot_hash=snapshot.content_hash,
             code_version=code_version(),
+            example=examples_of(model),
+            cost=cost,
         )
         with transaction.atomic():
             version = registry.version_register(run=run, trained=trained)

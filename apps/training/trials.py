@@ -31,6 +31,7 @@ from apps.training import evaluations, samplers
 from apps.training.models import Goal, Study, StudyTrial, TrialState
 from apps.training.runs import ml_errors_mapped
 from apps.training.studies import best_trial, settings_of
+from apps.training.study_figures import GOALS, per_user_path
 
 METRIC = "ndcg10"
 FULL = 100
@@ -41,11 +42,6 @@ MIN_SHOPPERS = 60
 MAX_ATTEMPTS = 3
 LOCK_SPACE = 7_301  # the first of the two numbers of an advisory lock; any that nobody else here uses
 LOCK_SECONDS = 0.5
-GOALS: dict[str, tuple[Variant, ...]] = {
-    Goal.MIX: ("new", "all"),
-    Goal.NEW: ("new",),
-    Goal.ALL: ("all",),
-}
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAILED)
 
 
@@ -57,11 +53,6 @@ def study_execute(*, job_id: int) -> None:
         study = Study.objects.select_related("recipe").get(pk=job.params["study"])
         with ml_errors_mapped():
             _Worker(study=study, job=job).work()
-
-
-def per_user_path(study: Study, trial: StudyTrial) -> Path:
-    """Where the trial's NDCG@10 per shopper is kept: new and all, float64 [n] each."""
-    return Path(settings.SHOP_DIR) / "studies" / str(study.pk) / f"{trial.number}.npz"
 
 
 @transaction.atomic

@@ -13,7 +13,7 @@ from apps.core.errors import Conflict, InvalidInput
 from apps.jobs.models import Job, JobStatus
 from apps.jobs.services import job_cancel, job_claim
 from apps.ml.registry import FAMILIES
-from apps.training import samplers, studies, trials
+from apps.training import samplers, studies, study_figures, trials
 from apps.training.models import Recipe, Study, StudyTrial, TrialState
 from apps.training.recipes import recipe_update, recipes_ensure
 from apps.training.spaces import Range, grid_size, space_check, space_default, space_of
@@ -78,7 +78,7 @@ def test_a_study_starts_from_what_is_set_and_keeps_the_best(ease: Recipe) -> Non
     assert best.value == max(row.value or 0 for row in done)
     new, both = best.metrics["new"]["ndcg10"], best.metrics["all"]["ndcg10"]
     assert best.value == pytest.approx((new + both) / 2, abs=1e-5)
-    with np.load(trials.per_user_path(study, best)) as kept:
+    with np.load(study_figures.per_user_path(study, best)) as kept:
         assert kept["all"].mean() == pytest.approx(both, abs=1e-5)
     assert len({str(row.params) for row in rows}) == 9, "each trial is of settings of its own"
     for row in rows[1:]:

@@ -1,5 +1,7 @@
 """Models: the recipes behind the sources, what is live of each, and retraining."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -8,6 +10,7 @@ from apps.core.errors import NotFound, RecoPortalError
 from apps.jobs.queue import job_enqueue
 from apps.portal.access import can_change, locked_reason, person
 from apps.portal.charts.chart import Chart
+from apps.portal.charts.learning_curve import learning_curve
 from apps.portal.charts.versions import VersionPoint, versions_chart
 from apps.portal.forms.recipe import RecipeForm
 from apps.portal.model_lines import (
@@ -21,13 +24,15 @@ from apps.portal.model_lines import (
     run_lines,
     version_columns,
 )
+from apps.portal.model_page import cost_rows, examples, figure_rows, segment_rows, settings_told
 from apps.portal.pages.shell import action, csv_answer, done, page, show
-from apps.portal.words.sources import sources_named
+from apps.portal.words.sources import family_name, sources_named
 from apps.training.config_fields import config_fields
-from apps.training.models import Recipe
-from apps.training.recipes import recipe_update
+from apps.training.models import ModelVersion, Recipe, VersionStatus
+from apps.training.recipes import config_check, recipe_update
 from apps.training.runs import run_create, runs_create
 from apps.training.selectors import recipes_list, runs_recent, versions_of
+from apps.training.study_figures import studies_of
 
 
 def protocol_of(request: HttpRequest) -> str:
@@ -117,13 +122,35 @@ def recipe(request: HttpRequest, code: str) -> HttpResponse:
     found, protocol = recipe_get(code), protocol_of(request)
     runs = list(runs_recent(recipe=found, limit=10))
     line = recipe_line(found, runs[0] if runs else None)
-    columns = version_columns(list(versions_of(recipe=found, limit=8)), protocol)
+    versions = list(versions_of(recipe=found, limit=8))
+    columns = version_columns(versions, protocol)
     may = can_change(request.user, "models")
     return show(
         request, "portal/models/recipe.html", title=line.source.name, line=line,
         columns=columns, rows=measure_rows(columns), protocol=protocol, may=may,
         runs=run_lines(runs), locked="" if may else locked_reason("models"),
+        studies=studies_of(recipe=found), family=family_name(found.family),
+        costs=cost_rows(versions, protocol), settings=settings_told(config_of(found)),
+        **live_told(versions, protocol),
     )  # fmt: skip
+
+
+def config_of(found: Recipe) -> dict[str, Any]:
+    """Every setting the recipe's next run would use."""
+    return config_check(family=found.family, preset=found.preset, config=found.config)
+
+
+def live_told(versions: list[ModelVersion], protocol: str) -> dict[str, Any]:
+    """Figures, segments, curve and examples of the live version, or of the newest where none is live."""
+    shown = next((one for one in versions if one.status == VersionStatus.LIVE), None)
+    shown = shown or (versions[0] if versions else None)
+    if shown is None:
+        return {}
+    history = shown.run.history if shown.run else []
+    return {
+        "shown": shown, "figures": figure_rows(shown), "segments": segment_rows(shown, protocol),
+        "examples": examples(shown), "curve": learning_curve(history=history),
+    }  # fmt: skip
 
 
 def measure_rows(columns: list[VersionColumn]) -> list[tuple[str, list[Cell]]]:

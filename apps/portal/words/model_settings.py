@@ -105,3 +105,10 @@ def preset_text(value: Any) -> str:
     if isinstance(value, int | float):
         return number(value) if float(value).is_integer() else number(value, 4).rstrip("0")
     return str(value)
+
+
+def choice_text(value: Any) -> str:
+    """One value of a setting that is chosen from a list."""
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    return str(value)
