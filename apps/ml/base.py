@@ -25,6 +25,7 @@ from apps.ml.errors import ArtifactInvalid, Cancelled, InvalidValue
 from apps.ml.explain import Contribution, left_out, shares
 from apps.ml.history import History, csr_from_arrays, csr_to_arrays
 from apps.ml.registry import FAMILIES
+from apps.ml.scratch import reused
 from apps.ml.topn import PADDING_ID, Floats, TopN, top_k
 
 __all__ = [
@@ -108,7 +109,8 @@ class Model(ABC, Generic[ConfigT]):
 
     Score methods return float32 [B, N] over the catalogue with -inf where the model has nothing to say.
     folds_in: `fold_in` works; a family with something learned per shopper then overrides `with_shoppers`.
-    warm_starts: `fit` goes on from `options.start`. threads: blocks of lists ranked side by side; the lists
+    warm_starts: `fit` goes on from `options.start`. data_parallel: `fit` may run in several processes, each
+    with its share of the data (`ml.distributed`). threads: blocks of lists ranked side by side; the lists
     do not depend on it.
     """
 
@@ -121,6 +123,7 @@ class Model(ABC, Generic[ConfigT]):
     config_class: ClassVar[type[Config]]
     folds_in: ClassVar[bool] = False
     warm_starts: ClassVar[bool] = False
+    block_cells: ClassVar[int] = BLOCK_CELLS
 
     @classmethod
     @abstractmethod
@@ -315,15 +318,17 @@ class Model(ABC, Generic[ConfigT]):
                 top.ids[known[block]], top.scores[known[block]] = found.ids, found.scores
             return top
 
-        blocks = self._blocks(len(known))
-        if self.threads <= 1:
-            return TopN.stack([ranked(block) for block in blocks], k)
-        # blocks side by side: products and partitions let the interpreter go, and BLAS has one thread each
+        blocks = list(self._blocks(len(known)))
+        if self.threads <= 1 or len(blocks) < 2:
+            return TopN.stack(_in_turn(ranked, blocks), k)
+        # side by side: products and partitions let the interpreter go, and BLAS has one thread each
+        parts = [blocks[at :: self.threads] for at in range(self.threads)]
         with threadpool_limits(1, "blas"), ThreadPoolExecutor(self.threads) as pool:
-            return TopN.stack(list(pool.map(ranked, blocks)), k)
+            found = list(pool.map(lambda part: _in_turn(ranked, part), parts))
+        return TopN.stack([found[at % self.threads][at // self.threads] for at in range(len(blocks))], k)
 
     def _block_size(self) -> int:
-        return max(1, BLOCK_CELLS // max(1, len(self.history.items)))
+        return max(1, self.block_cells // max(1, len(self.history.items)))
 
     def _blocks(self, n: int) -> Iterator[Ints]:
         size = self._block_size()
@@ -380,6 +385,11 @@ class Model(ABC, Generic[ConfigT]):
             ) from error
         model.metrics = parts.metrics
         return model
+
+
+def _in_turn(ranked: Callable[[Ints], TopN], blocks: list[Ints]) -> list[TopN]:
+    with reused():
+        return [ranked(block) for block in blocks]
 
 
 def _hide(scores: Floats, pairs: signals.Csr, rows_B: Ints) -> None:

@@ -36,6 +36,7 @@ def train(
     meter = Meter()
     with threadpool_limits(limits=options.threads):
         model = model_class.fit(dataset, settings, options)
+    model.threads = options.threads
     cost = meter.read()
     model.metrics.update(
         fit_seconds=cost.seconds, core_seconds=cost.core_seconds, peak_memory_mb=cost.peak_memory_mb

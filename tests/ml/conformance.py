@@ -296,6 +296,15 @@ class Conformance:
         batch = self.model.recommend_sessions(self.sessions, 20)
         assert_close(batch, TopN.stack([self.model.recommend_sessions([s], 20) for s in self.sessions], 20))
 
+    def test_blocks_side_by_side_give_the_same_lists(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = self.model.recommend(self.users, 20)
+        alone = self.model.recommend_sessions(self.sessions, 20)
+        monkeypatch.setattr(type(self.model), "block_cells", 7 * len(self.model.history.items))
+        monkeypatch.setattr(self.model, "threads", 3)
+        assert_close(self.model.recommend(self.users, 20), whole)
+        monkeypatch.setattr(type(self.model), "block_cells", 1)
+        assert_close(self.model.recommend_sessions(self.sessions, 20), alone)
+
     def test_the_scale_of_event_weights_changes_no_list(self) -> None:
         frame = interactions_frame()
         frame["weight"] *= 8.0

@@ -22,9 +22,12 @@ from apps.ml.dataset import Dataset, IdMap, Ints
 from apps.ml.device import device_resolve
 from apps.ml.least_squares import Ridge, blocks_of, half_step
 from apps.ml.models.item_knn import interest_of
+from apps.ml.scratch import scores_array
 from apps.ml.signals import Csr, user_item
 from apps.ml.topn import Floats
 
+FACTOR_CELLS = 16_000_000
+"""Scores held at once: a product of few rows with many items is slow, and its memory is used again."""
 FOLD_IN_STEPS = 8
 """From nothing; preconditioned, the error is below what training leaves after a handful."""
 
@@ -46,6 +49,7 @@ class AlsModel(Model[AlsConfig]):
     config_class: ClassVar[type[Config]] = AlsConfig
     folds_in: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
+    block_cells: ClassVar[int] = FACTOR_CELLS
 
     @classmethod
     def fit(cls, dataset: Dataset, config: AlsConfig, options: TrainOptions) -> Self:
@@ -83,7 +87,7 @@ class AlsModel(Model[AlsConfig]):
         return model
 
     def score_users(self, rows_B: Ints) -> Floats:
-        return self._known_items(self.user_factors[rows_B] @ self.item_factors.T)
+        return self._known_items(products(self.user_factors[rows_B], self.item_factors))
 
     def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
         """Folds each session in: the exact solution of one user step, every item with the confidence of one
@@ -96,12 +100,12 @@ class AlsModel(Model[AlsConfig]):
             chosen_LF = self.item_factors[np.unique(session)]
             system = gram + extra * chosen_LF.T @ chosen_LF + self._ridge(len(chosen_LF))
             folded[row] = np.linalg.solve(system, (1.0 + extra) * chosen_LF.sum(axis=0))
-        return self._known_items(folded @ self.item_factors.T)
+        return self._known_items(products(folded, self.item_factors))
 
     def score_similar(self, rows_B: Ints) -> Floats:
         lengths = np.linalg.norm(self.item_factors, axis=1, keepdims=True)
         unit = self.item_factors / np.maximum(lengths, 1e-12)
-        scores = self._known_items(unit[rows_B] @ unit.T)
+        scores = self._known_items(products(unit[rows_B], unit))
         scores[lengths[rows_B, 0] == 0] = -np.inf
         return scores
 
@@ -154,6 +158,11 @@ class AlsModel(Model[AlsConfig]):
     ) -> Self:
         extra = csr_from_arrays("extra", arrays, (len(history.users), len(history.items)))
         return cls(config, history, arrays["user_factors"], arrays["item_factors"], extra)
+
+
+def products(queries: Floats, items: Floats) -> Floats:
+    """Every query times every item: float32 [B, N]."""
+    return np.matmul(queries, items.T, out=scores_array(len(queries), len(items)))
 
 
 def _take_over(fresh: torch.Tensor, ids: IdMap, learned: Floats, known: IdMap) -> None:
