@@ -34,12 +34,12 @@ PEERS = (
         "als",
         (
             {},
-            {"factors": 64, "regularization": 1.0, "alpha": 10.0},
-            {"factors": 128, "regularization": 5.0, "alpha": 10.0},
-            {"factors": 64, "regularization": 10.0, "alpha": 40.0},
-            {"factors": 64, "regularization": 1.0, "alpha": 5.0, "values": "log"},
-            {"factors": 128, "regularization": 10.0, "alpha": 20.0, "values": "log"},
-            {"factors": 128, "regularization": 10.0, "alpha": 10.0, "values": "lines"},
+            {"factors": 64},
+            {"factors": 200},
+            {"factors": 64, "regularization": 1.0, "alpha": 5.0},
+            {"factors": 64, "values": "log"},
+            {"values": "log"},
+            {"values": "lines"},
         ),
     ),
     Entrant(
@@ -61,14 +61,14 @@ PEERS = (
             {"K": 100, "K1": 1.2, "B": 0.75},
             {"K": 500, "K1": 1.2, "B": 0.25},
             {"K": 100, "K1": 1.2, "B": 0.25, "values": "lines"},
-            {"K": 500, "K1": 100.0, "B": 0.5, "values": "lines"},
+            {"K": 500, "K1": 1.2, "B": 0.25, "values": "lines"},
         ),
     ),
     Entrant(
         "implicit cosine",
         "implicit",
         "cosine",
-        ({}, {"K": 100}, {"K": 500}, {"K": 100, "values": "lines"}, {"K": 100, "values": "log"}),
+        ({}, {"K": 10}, {"K": 40}, {"K": 100}, {"K": 500}),
     ),
     Entrant(
         "cornac EASE",
@@ -76,7 +76,7 @@ PEERS = (
         "ease",
         (
             {},
-            {"lamb": 100, "posB": False},
+            {"lamb": 1000, "posB": False},
             {"lamb": 200, "posB": False},
             {"lamb": 500, "posB": False},
             {"lamb": 200, "posB": True},
@@ -86,7 +86,7 @@ PEERS = (
         "RecTools EASE",
         "rectools",
         "ease",
-        ({}, {"regularization": 100.0}, {"regularization": 200.0}, {"regularization": 1000.0}),
+        ({}, {"regularization": 200.0}, {"regularization": 1000.0}, {"regularization": 2000.0}),
     ),
     Entrant(
         "LenSkit ALS",
@@ -96,7 +96,7 @@ PEERS = (
             {},
             {"embedding_size": 64, "weight": 10.0, "regularization": 1.0},
             {"embedding_size": 128, "weight": 10.0, "regularization": 5.0},
-            {"embedding_size": 64, "weight": 40.0, "regularization": 10.0},
+            {"embedding_size": 100, "weight": 1.0, "regularization": 0.01},
         ),
     ),
     Entrant(
@@ -105,7 +105,7 @@ PEERS = (
         "warp",
         (
             {"no_components": 32, "epochs": 30},
-            {"no_components": 64, "epochs": 60, "item_alpha": 1e-6, "user_alpha": 1e-6},
+            {"no_components": 128, "epochs": 30, "learning_rate": 0.03, "max_sampled": 30},
             {"no_components": 64, "epochs": 30, "learning_rate": 0.03, "max_sampled": 30},
         ),
     ),
@@ -151,8 +151,8 @@ PEERS = (
     ),
 )
 
-PERSONAL = "personal"
-BAR = "plain EASE + trend"
+PERSONAL, CHOICE = "personal", "automatic choice"
+BAR, BAR_WIDE = "plain EASE + trend", "plain EASE + trend, coverage kept"
 
 OURS = (
     Entrant(
@@ -178,6 +178,9 @@ OURS = (
             {"half_life_days": 180.0},
         ),
     ),
+    Entrant("buy_again", "", "buy_again", ({},)),
+    Entrant("tifu_knn", "", "tifu_knn", ({}, {"own_share": 0.5}, {"neighbour_half_life_days": 60.0})),
+    Entrant("segment_popular", "", "segment_popular", ({},)),
     Entrant("item_knn", "", "item_knn", ({},)),
     Entrant("user_knn", "", "user_knn", ({},)),
     Entrant("content", "", "content", ({},)),
@@ -188,7 +191,7 @@ OURS = (
         (
             {},
             {"factors": 64},
-            {"factors": 64, "half_life_days": 90.0, "regularization": 8.0},
+            {"factors": 64, "half_life_days": 90.0, "regularisation": 8.0},
         ),
         400.0,
     ),
@@ -199,8 +202,8 @@ OURS = (
         (
             {},
             {"row_half_life_days": 30.0, "profile_half_life_days": 180.0},
-            {"row_half_life_days": 90.0, "profile_half_life_days": 180.0, "regularization": 200.0},
-            {"row_half_life_days": None, "profile_half_life_days": None, "regularization": 200.0},
+            {"row_half_life_days": 90.0, "profile_half_life_days": 180.0, "regularisation": 200.0},
+            {"row_half_life_days": None, "profile_half_life_days": None, "regularisation": 500.0},
         ),
     ),
 )

@@ -28,7 +28,7 @@ from tests.benchmarks.models.windows import Window, rolling
 
 
 def dataset_write(dataset: Dataset, folder: Path) -> None:
-    """Keeps a netted data set as two Parquet files, so that each process need not parse the invoices."""
+    """Keeps a netted data set as Parquet files, so that each process need not parse the invoices."""
     folder.mkdir(parents=True, exist_ok=True)
     parts = [(dataset, np.full(len(dataset), np.inf))]
     if dataset.withdrawn is not None:
@@ -51,13 +51,14 @@ def dataset_write(dataset: Dataset, folder: Path) -> None:
     ]
     pd.concat(frames, ignore_index=True).to_parquet(folder / "interactions.parquet")
     dataset.catalogue.reset_index().to_parquet(folder / "items.parquet")
+    dataset.shoppers.reset_index().to_parquet(folder / "shoppers.parquet")
 
 
 def dataset_read(folder: Path) -> Dataset:
     """The inverse of `dataset_write`."""
-    return Dataset.from_frames(
-        pd.read_parquet(folder / "interactions.parquet"), items=pd.read_parquet(folder / "items.parquet")
-    )
+    names = ("interactions", "items", "shoppers")
+    interactions, items, shoppers = (pd.read_parquet(folder / f"{name}.parquet") for name in names)
+    return Dataset.from_frames(interactions, items=items, shoppers=shoppers)
 
 
 def family_lists(window: Window, family: str, setting: dict[str, Any], file: Path) -> None:

@@ -23,6 +23,8 @@ from apps.ml.evaluate import VARIANTS, Split, Truth, Variant, split_at, truth_of
 
 DAYS = 30
 TEST_WINDOWS = 3
+LESSONS = 2
+"""Windows before each test window that weights and rankers learn from; settings are chosen on the nearest."""
 RETAIL_FILE = Path("online-retail") / "transactions.csv.gz"
 
 
@@ -112,12 +114,18 @@ def online_retail(file: Path) -> Dataset:
             "created_at": first["timestamp"].reindex(ids).to_numpy(),
         }
     )
-    return Dataset.from_frames(interactions, items=items[items["created_at"].notna()])
+    shoppers = pd.DataFrame(
+        {
+            "user_id": frames.shoppers["external_id"].astype("int64"),
+            "region": frames.shoppers["region"].to_numpy(),
+        }
+    )
+    return Dataset.from_frames(interactions, items=items[items["created_at"].notna()], shoppers=shoppers)
 
 
-def rolling(dataset: Dataset, count: int = TEST_WINDOWS + 1, days: float = DAYS) -> list[Window]:
+def rolling(dataset: Dataset, count: int = TEST_WINDOWS + LESSONS, days: float = DAYS) -> list[Window]:
     """Windows from the last backwards; the first `TEST_WINDOWS` are tests, each followed by its validation
-    window.
+    window and by one more to learn from.
     """
     windows = []
     until = np.inf
