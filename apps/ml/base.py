@@ -123,6 +123,7 @@ class Model(ABC, Generic[ConfigT]):
     config_class: ClassVar[type[Config]]
     folds_in: ClassVar[bool] = False
     warm_starts: ClassVar[bool] = False
+    data_parallel: ClassVar[bool] = False
     block_cells: ClassVar[int] = BLOCK_CELLS
 
     @classmethod

@@ -163,7 +163,7 @@ class _Run:
             total += found.total.detach().double().cpu()
             terms += found.terms
             self._report_inside(epoch, step)
-        summed = _summed_over_processes(torch.stack([total, torch.tensor(terms, dtype=torch.float64)]))
+        summed = summed_over_processes(torch.stack([total, torch.tensor(terms, dtype=torch.float64)]))
         mean = float(summed[0] / summed[1].clamp_min(1e-6))
         if not math.isfinite(mean):
             remedy = f"The loss is {mean} after epoch {epoch}; use a lower rate or a clip_norm."
@@ -273,7 +273,8 @@ def _distributed() -> bool:
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
-def _summed_over_processes(values: torch.Tensor) -> torch.Tensor:
+def summed_over_processes(values: torch.Tensor) -> torch.Tensor:
+    """The sum of each process's values, on the CPU; the values themselves outside torchrun."""
     if process_count() > 1:
         values = values.cuda() if torch.distributed.get_backend() == "nccl" else values
         torch.distributed.all_reduce(values)
@@ -283,12 +284,12 @@ def _summed_over_processes(values: torch.Tensor) -> torch.Tensor:
 def _all_terms(terms: float) -> float:
     if process_count() == 1:
         return terms
-    return float(_summed_over_processes(torch.tensor([terms], dtype=torch.float64))[0])
+    return float(summed_over_processes(torch.tensor([terms], dtype=torch.float64))[0])
 
 
 def _agreed_steps(own: int) -> int:
     """Steps of an epoch: the mean over processes, since all of them must take equally many."""
-    total = float(_summed_over_processes(torch.tensor([float(own)], dtype=torch.float64))[0])
+    total = float(summed_over_processes(torch.tensor([float(own)], dtype=torch.float64))[0])
     return max(1, round(total / process_count()))
 
 
@@ -303,4 +304,4 @@ def _judged(module: nn.Module, validate: Callable[[nn.Module], float]) -> float:
     module.eval()
     with torch.no_grad():
         own = validate(module) if process_rank() == 0 else 0.0
-    return float(_summed_over_processes(torch.tensor([float(own)], dtype=torch.float64))[0])
+    return float(summed_over_processes(torch.tensor([float(own)], dtype=torch.float64))[0])

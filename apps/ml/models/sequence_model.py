@@ -19,7 +19,7 @@ from apps.ml.base import History, Model, TrainOptions
 from apps.ml.configs.sequences import SequenceConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
-from apps.ml.optimise import Summed, optimise, own_batch_size
+from apps.ml.optimise import Summed, optimise, own_batch_size, summed_over_processes
 from apps.ml.sequence_losses import gbce, gbce_beta, sampled_softmax, whole_softmax
 from apps.ml.sequences import SequenceBatch, SequenceBatches, Sequences, pause_buckets, sequences_of
 from apps.ml.topn import Floats
@@ -140,6 +140,7 @@ class SequenceModel(Model[SequenceConfigT]):
 
     folds_in: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
+    data_parallel: ClassVar[bool] = True
 
     @classmethod
     @abstractmethod
@@ -151,7 +152,8 @@ class SequenceModel(Model[SequenceConfigT]):
         device = device_resolve(options)
         everything = sequences_of(dataset, config.repeats)
         n_items = len(dataset.items)
-        counts = np.bincount(everything.items, minlength=n_items).astype(np.int64)
+        own = torch.from_numpy(np.bincount(everything.items, minlength=n_items).astype(np.int64))
+        counts = summed_over_processes(own).numpy()
         net = cls.net_of(n_items, config)
         trained = counts > 0
         taught, dials = everything, config
@@ -176,7 +178,7 @@ class SequenceModel(Model[SequenceConfigT]):
             net,
             _by_shopper(everything, len(dataset.users)).tails(config.max_length),
             trained,
-            float(dataset.timestamp.max(initial=0.0)),
+            dataset.end,
         )
         if history:
             best = max(history, key=lambda row: -np.inf if row["metric"] is None else row["metric"])
