@@ -1,0 +1,57 @@
+"""Parts of the benchmark that live in modules of their own and are run as processes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from tests.benchmarks.models.environments import cache_folder
+from tests.benchmarks.models.running import bounded
+
+
+@dataclass(frozen=True)
+class Part:
+    """One module that prints its answer as its last line (README.md says what). timeout: seconds."""
+
+    name: str
+    title: str
+    module: str
+    timeout: float
+    arguments: tuple[str, ...] = ()
+
+
+PARTS = (
+    Part("speed", "Speed beside other libraries", "tests.benchmarks.speed", 720.0),
+    Part("sasrec", "SASRec on MovieLens-100k", "tests.benchmarks.sasrec", 900.0),
+    Part("sequences", "Sequence files", "tests.benchmarks.sequences", 600.0),
+)
+
+
+def part_run(part: Part) -> dict[str, Any]:
+    """The part's answer; {"error": …} when it is absent, failed, took too long or answered no JSON."""
+    try:
+        spec = find_spec(part.module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None:
+        return {"error": f"{part.module} is not there"}
+    log = cache_folder() / "parts" / f"{part.name}.log"
+    command = [sys.executable, "-m", part.module, *part.arguments]
+    problem = bounded(command, part.timeout, log)
+    return {"error": problem} if problem else last_object(log.read_text("utf-8", errors="replace"))
+
+
+def last_object(text: str) -> dict[str, Any]:
+    """The JSON object of the last line that is one."""
+    for line in reversed(text.splitlines()):
+        if line.startswith("{"):
+            try:
+                found = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                return found
+    return {"error": "the last line is no JSON object"}
