@@ -18,7 +18,7 @@ from apps.training.models import ModelVersion
 FIGURES: Mapping[str, tuple[Any, Any]] = {
     "ndcg10": (
         "NDCG@10",
-        gettext_lazy("How high the bought products stand among the first 10; 1 is perfect."),
+        gettext_lazy("How high what was bought stands in the first 10; 1 is perfect."),
     ),
     "recall20": ("Recall@20", gettext_lazy("The share of what was bought that is among the first 20.")),
     "precision10": ("Precision@10", gettext_lazy("The share of the first 10 that was bought.")),

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.portal.pages import (
+    choices,
     data,
     find,
     first_run,
@@ -60,6 +61,14 @@ urlpatterns = [
     path("models/versions/<int:version_id>/", versions.version, name="version"),
     path("models/versions/<int:version_id>/ask/", versions.promote_ask, name="promote_ask"),
     path("models/versions/<int:version_id>/promote/", versions.promote, name="promote"),
+    path("models/choice/", choices.choice_new, name="choice_new"),
+    path("models/choice/start/", choices.choice_start, name="choice_start"),
+    path("models/choice/<int:job_id>/", choices.choice, name="choice"),
+    path("models/choice/<int:job_id>/state/", choices.choice_state, name="choice_state"),
+    path("models/choice/<int:job_id>/<slug:key>.csv", choices.choice_csv, name="choice_csv"),
+    path("models/choice/<int:job_id>/settings/", choices.choice_settings, name="choice_settings"),
+    path("weights/find/", choices.weights_find, name="weights_find"),
+    path("weights/found/<int:job_id>/", choices.weights_take, name="weights_take"),
     path("models/new/", recipes.recipe_new, name="recipe_new"),
     path("models/new/save/", recipes.recipe_add, name="recipe_add"),
     path("models/recipe/<slug:code>/", models.recipe, name="recipe"),

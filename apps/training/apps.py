@@ -16,4 +16,5 @@ class TrainingConfig(AppConfig):
     def ready(self) -> None:
         kind_register(code="training.run", task="apps.training.tasks.run_execute", queue="train")
         kind_register(code="training.hybrid", task="apps.training.tasks.hybrid_tune", queue="train")
+        kind_register(code="training.choice", task="apps.training.tasks.choice_execute", queue="train")
         kind_register(code="training.study", task="apps.training.tasks.study_execute", queue="train")

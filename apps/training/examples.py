@@ -14,7 +14,7 @@ SHORTEST, LONGEST = 3, 25
 
 
 def examples_of(model: Model[Any]) -> list[dict[str, Any]]:
-    """Up to EXAMPLES of {"user", "item", "reasons": [{"item", "share"}]}, raw ids, always the same ones of one
+    """Up to EXAMPLES of {"user", "item", "reasons": [{"item", "share"}]}, raw ids, the same each time for one
     model; empty for a family whose lists have nothing to do with the shopper's history.
     """
     sizes = np.diff(model.history.bought.indptr)

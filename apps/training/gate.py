@@ -4,8 +4,8 @@ Against popularity, by the paired difference of NDCG@10 over the same test shopp
 better (the 95 % interval above 0) on at least one of the protocols that count for its family. Families that
 serve as sources rather than as whole models need not: popularity is the measure itself; `trend` and `content`
 are there for what popularity can't know (what rises, products nobody has bought yet); `personal` and
-`buy_again` repeat purchases, so only "all" counts for it. `item_knn` is there for product and cart pages first, so what it lists
-beside a product ("companions") counts as well.
+`buy_again` repeat purchases, so only "all" counts for them. `item_knn` is there for product and cart pages
+first, so what it lists beside a product ("companions") counts as well.
 
 Against the live version of the same recipe, on the same snapshot: on no protocol that counts may it be
 significantly worse (the 95 % interval below 0). On the same shoppers and split equal settings give equal
@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from apps.ml.evaluate import Interval, paired_difference
+from apps.training import gate_words
 from apps.training.evaluations import Judgement, Protocol
+from apps.training.gate_words import reason
 
 MIN_SHOPPERS = 20
 METRIC = "ndcg10"
@@ -121,22 +123,29 @@ def popularity_reasons(*, family: str, checks: list[Check]) -> list[str]:
     enough = [check for check in checks if check.shoppers >= MIN_SHOPPERS]
     if not enough:
         most = max((check.shoppers for check in checks), default=0)
-        return [f"Only {most} shoppers bought in the test window; {MIN_SHOPPERS} are needed to judge."]
+        return [reason(gate_words.TOO_FEW, most=most, needed=MIN_SHOPPERS)]
     if any(check.difference.low > 0 for check in enough):
         return []
     shown = "; ".join(_shown(check) for check in enough)
-    return [f"Does not beat popularity: NDCG@10 difference {shown}."]
+    return [reason(gate_words.NOT_BETTER, difference=shown)]
 
 
 def live_reasons(*, checks: list[Check]) -> list[str]:
     """Why the version fails against the live one; empty when it passes."""
     worse = [check for check in checks if check.difference.high < 0]
-    return [f"Worse than the live version: NDCG@10 difference {_shown(check)}." for check in worse]
+    return [reason(gate_words.WORSE, difference=_shown(check)) for check in worse]
 
 
 def _shown(check: Check) -> str:
     d = check.difference
-    return f"{d.mean:+.4f} ({d.low:+.4f} to {d.high:+.4f}, {check.protocol}, {check.shoppers} shoppers)"
+    return reason(
+        gate_words.DIFFERENCE,
+        mean=f"{d.mean:+.4f}",
+        low=f"{d.low:+.4f}",
+        high=f"{d.high:+.4f}",
+        protocol=check.protocol,
+        shoppers=check.shoppers,
+    )
 
 
 def gate_judge(

@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.accounts.services import audit_record
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput
-from apps.training import gate
+from apps.training import gate, gate_words
 from apps.training.evaluations import Judgement, judged_read
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 
@@ -108,11 +109,11 @@ def gate_now(version: ModelVersion) -> list[str]:
             return reasons + list(stored.get("by_live", []))
         return [
             *reasons,
-            f"The live version {live.number} was judged on another snapshot; train again to compare the two.",
+            gate_words.reason(gate_words.OTHER_SNAPSHOT, number=live.number),
         ]
     mine, theirs = eval_judgement(version), eval_judgement(live)
     if mine is None or theirs is None:
-        return [*reasons, "The evaluation lists of one of the two versions are missing; train again."]
+        return [*reasons, gate_words.LISTS_MISSING]
     checks = gate.compare(family=version.recipe.family, new=mine, other=theirs, against="live")
     return reasons + gate.live_reasons(checks=checks)
 
@@ -130,7 +131,8 @@ def version_promote(*, version: ModelVersion, by: User | None = None, reason: st
     refused = gate_now(version)
     if refused and not reason.strip():
         raise Conflict(
-            f"{version} may not go live: {' '.join(refused)} Give a reason to promote it all the same."
+            _("%(version)s may not go live: %(reasons)s Give a reason to promote it all the same.")
+            % {"version": version, "reasons": " ".join(map(gate_words.reason_told, refused))}
         )
     return _go_live(
         version=version,
@@ -156,7 +158,10 @@ def version_rollback(*, recipe: Recipe, by: User | None = None, reason: str = ""
     recipe = Recipe.objects.select_for_update().get(pk=recipe.pk)
     target = rollback_target(recipe)
     if target is None:
-        raise Conflict(f"{recipe.name} has no earlier version to return to; train it again instead.")
+        raise Conflict(
+            _("%(recipe)s has no earlier version to return to; train it again instead.")
+            % {"recipe": recipe.name}
+        )
     return _go_live(version=target, recipe=recipe, by=by, reason=reason.strip(), verb="version.rollback")
 
 
@@ -167,7 +172,7 @@ def _go_live(
         raise InvalidInput(
             field="version",
             value=version,
-            remedy=f"Its folder {version.artifact_path} is gone; train again.",
+            remedy=_("Its folder %(folder)s is gone; train again.") % {"folder": version.artifact_path},
         )
     live = version_live(recipe)
     if live is not None:

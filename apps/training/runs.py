@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
 from apps.core.errors import Cancelled, Conflict, InvalidInput
@@ -81,7 +82,10 @@ def run_create(
         recipe=recipe, job__status__in=[JobStatus.QUEUED, JobStatus.RUNNING]
     ).first()
     if busy is not None:
-        raise Conflict(f"{recipe.name} is in training already (run {busy.pk}). Wait for it or cancel it.")
+        raise Conflict(
+            _("%(recipe)s is in training already (run %(id)s). Wait for it or cancel it.")
+            % {"recipe": recipe.name, "id": busy.pk}
+        )
     job = job_create(
         kind=KIND,
         title=f"Train {recipe.name}",

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import transaction
 
 from apps.jobs.queue import job_enqueue
-from apps.training import hybrid, runs, trials
+from apps.training import choice_work, hybrid, runs, trials
 
 
 @shared_task
@@ -23,6 +23,12 @@ def hybrid_tune(job_id: int) -> None:
 def study_execute(job_id: int) -> None:
     """Work on a study."""
     trials.study_execute(job_id=job_id)
+
+
+@shared_task
+def choice_execute(job_id: int) -> None:
+    """Choose families, settings and weights."""
+    choice_work.choice_execute(job_id=job_id)
 
 
 @shared_task
