@@ -17,7 +17,7 @@ export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset
+.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ migrations: setup-test
 
 architecture: setup-test
 	@echo "check: architecture"; $(RUN) -m pytest -q tests/architecture
+
+bench-models: setup-test ## Models beside other libraries, within an hour; ARGS="--part retail" runs one part
+	@timeout --kill-after=30 3600 $(RUN) -m tests.benchmarks.models $(ARGS)
 
 reset: ## Stop the services and delete all data (the demo shop starts over)
 	@if [ -x $(RUN) ]; then $(RUN) -m recoportal.embedded destroy; else rm -rf .data; fi

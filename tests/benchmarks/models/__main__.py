@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -28,10 +28,14 @@ from tests.benchmarks.models.results import (
 )
 
 Answer = tuple[str, dict[str, Any]]
+SECONDS = 3_480.0
+"""For everything; environments that are not there yet take some of it."""
+SHARE = {"retail": 1_800.0, "growth": 480.0}
+"""Seconds of the parts run here; the others state theirs in parts.py."""
 INTRODUCTION = """# Results of `make bench-models`
 
-Made by the benchmark; do not edit. `README.md` beside this file states protocol and format. Seconds depend on the
-machine and on what else it does; ratios hardly."""
+Made by the benchmark; do not edit. `README.md` beside this file states protocol and format. Seconds depend
+on the machine and on what else it does; ratios hardly."""
 
 
 def main() -> int:
@@ -42,15 +46,21 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="judge the lists of the last run again")
     parser.add_argument("--choice-seconds", type=float, default=retail.CHOICE_BUDGET)
     parser.add_argument("--growth-family", action="append", choices=growth.FAMILIES)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all parts together")
     given = parser.parse_args()
     wanted = given.part or names
+    began = time.perf_counter()
+    end = time.monotonic() + given.seconds
+
+    def until(name: str) -> float:
+        return min(end, time.monotonic() + SHARE[name]) if len(wanted) > 1 else end
+
     works: dict[str, Callable[[], Answer]] = {
-        "retail": lambda: _retail(given.peer or (), given.keep, given.choice_seconds),
-        "growth": lambda: _growth(given.growth_family or growth.FAMILIES),
+        "retail": lambda: _retail(given.peer or (), given.keep, given.choice_seconds, until("retail")),
+        "growth": lambda: _growth(given.growth_family or growth.FAMILIES, until("growth")),
     }
     for part in PARTS:
-        works[part.name] = partial(_part, part)
-    began = time.perf_counter()
+        works[part.name] = partial(_part, part, end)
     answers: dict[str, Any] = {}
     folder = cache_folder() / "sections"
     folder.mkdir(parents=True, exist_ok=True)
@@ -74,18 +84,18 @@ def main() -> int:
     return int(any("error" in answer for answer in answers.values()))
 
 
-def _retail(only: list[str] | tuple[str, ...], keep: bool, budget: float) -> Answer:
-    found = retail.run(only, keep, budget)
+def _retail(only: Sequence[str], keep: bool, budget: float, deadline: float) -> Answer:
+    found = retail.run(only, keep, budget, deadline)
     return retail_text(found), retail_object(found)
 
 
-def _growth(families: list[str] | tuple[str, ...]) -> Answer:
-    rows = growth.table(families)
+def _growth(families: Sequence[str], deadline: float) -> Answer:
+    rows = growth.table(families, deadline=deadline)
     return growth_text(rows), {"rows": rows}
 
 
-def _part(part: Part) -> Answer:
-    answer = part_run(part)
+def _part(part: Part, deadline: float) -> Answer:
+    answer = part_run(part, deadline)
     return part_text(part.title, answer), answer
 
 

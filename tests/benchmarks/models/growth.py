@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import sys
 import time
@@ -113,9 +114,11 @@ def measure(family: str, size: Size) -> dict[str, Any]:
     }
 
 
-def table(families: Sequence[str] = FAMILIES, timeout: float = 420.0) -> list[dict[str, Any]]:
+def table(
+    families: Sequence[str] = FAMILIES, timeout: float = 300.0, deadline: float = math.inf
+) -> list[dict[str, Any]]:
     """Every family at every size, one process at a time. A family that ran out of time at one size is not
-    tried at larger ones; both are said in `error`.
+    tried at larger ones; both are said in `error`. deadline: of time.monotonic().
     """
     found: list[dict[str, Any]] = []
     for family in families:
@@ -130,7 +133,7 @@ def table(families: Sequence[str] = FAMILIES, timeout: float = 420.0) -> list[di
                 sys.executable, "-m", "tests.benchmarks.models.growth", "--family", family,
                 "--events", str(size.events),
             ]  # fmt: skip
-            stopped = bounded(command, timeout, log)
+            stopped = bounded(command, min(timeout, deadline - time.monotonic()), log)
             found.append({**row, "error": stopped} if stopped else _report(log))
             print(f"bench-models: growth {family} {size.events} {stopped or 'done'}", file=sys.stderr)
     return found

@@ -13,8 +13,9 @@ from tests.benchmarks.models.goals import coverage_goal, goals_of
 from tests.benchmarks.models.retail import Retail
 from tests.benchmarks.models.standings import Standing
 
-COSTS = """Seconds and core-seconds: one fit with the chosen setting; of combinations the learning and ranking on top
-of their sources, of the automatic choice everything. MB: peak of the process, in ours with torch."""
+COSTS = """Seconds and core-seconds: one fit with the chosen setting; of combinations the learning and
+ranking on top of their sources, of the automatic choice everything. MB: peak of the process, in ours with
+torch."""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 COLUMNS = {
     "ndcg10": "NDCG@10",

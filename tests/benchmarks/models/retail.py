@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -67,9 +69,14 @@ class _Field:
         return self.runs[place][self.chosen[variant][test]].lists[variant]
 
 
-def run(only: Sequence[str] = (), keep: bool = False, budget: float = CHOICE_BUDGET) -> Retail:
+def run(
+    only: Sequence[str] = (),
+    keep: bool = False,
+    budget: float = CHOICE_BUDGET,
+    deadline: float = math.inf,
+) -> Retail:
     """only: names of peers that take part (default: all of them). keep: judge the lists of the last run
-    again.
+    again. budget: seconds of each automatic choice. deadline: of time.monotonic().
     """
     data = cache_folder() / "data"
     if not keep:
@@ -80,7 +87,7 @@ def run(only: Sequence[str] = (), keep: bool = False, budget: float = CHOICE_BUD
     peers = [peer for peer in PEERS if not only or peer.name in only]
     problems = {name: environment_make(name) for name in dict.fromkeys(peer.environment for peer in peers)}
     fields = [_Field(entrant, error=problems.get(entrant.environment, "")) for entrant in (*peers, *OURS)]
-    _trials(fields, windows, keep)
+    _trials(fields, windows, keep, deadline)
     tests = windows[:TEST_WINDOWS]
     done = Retail([window.facts() for window in windows[: TEST_WINDOWS + 1]])
     for one in fields:
@@ -91,12 +98,12 @@ def run(only: Sequence[str] = (), keep: bool = False, budget: float = CHOICE_BUD
     done.standings += combined.standings
     done.curve = combined.curve
     done.standings += bars(windows[: TEST_WINDOWS + 1])
-    chosen, done.words = _choices(tests, budget, keep)
+    chosen, done.words = _choices(tests, budget, keep, deadline)
     done.standings.append(chosen)
     return done
 
 
-def _trials(fields: Sequence[_Field], windows: Sequence[Window], keep: bool) -> None:
+def _trials(fields: Sequence[_Field], windows: Sequence[Window], keep: bool, deadline: float) -> None:
     """Every setting on the windows before a test window, then the chosen ones on the last window."""
     able = [one for one in fields if not one.error]
     last = {True: TEST_WINDOWS + LESSONS, False: TEST_WINDOWS + 1}
@@ -106,7 +113,8 @@ def _trials(fields: Sequence[_Field], windows: Sequence[Window], keep: bool) -> 
             [
                 (one.entrant, [(windows[i].name, one.entrant.settings) for i in places[one.entrant.name]])
                 for one in able
-            ]
+            ],
+            deadline,
         )
     for one in able:
         for place in places[one.entrant.name]:
@@ -126,7 +134,8 @@ def _trials(fields: Sequence[_Field], windows: Sequence[Window], keep: bool) -> 
         one.entrant.name: [one.entrant.settings[place] for place in wanted[one.entrant.name]] for one in able
     }
     if not keep:
-        run_all([(one.entrant, [(windows[0].name, settings[one.entrant.name])]) for one in able])
+        work = [(one.entrant, [(windows[0].name, settings[one.entrant.name])]) for one in able]
+        run_all(work, deadline)
     for one in able:
         name = one.entrant.name
         runs = runs_read(one.entrant, windows[0].name, settings[name])
@@ -168,7 +177,9 @@ def _material(own: Sequence[_Field], windows: Sequence[Window], test: int) -> li
     ]
 
 
-def _choices(tests: Sequence[Window], budget: float, keep: bool) -> tuple[Standing, dict[str, list[str]]]:
+def _choices(
+    tests: Sequence[Window], budget: float, keep: bool, deadline: float
+) -> tuple[Standing, dict[str, list[str]]]:
     """The automatic choice for each window and variant, judged like everybody."""
     out = cache_folder() / "lists" / "automatic-choice"
     data = cache_folder() / "data"
@@ -184,7 +195,8 @@ def _choices(tests: Sequence[Window], budget: float, keep: bool) -> tuple[Standi
             sys.executable, "-m", "tests.benchmarks.models.own_choice", "--data", str(data),
             "--window", name, "--variant", variant, "--budget", str(budget), "--out", str(out),
         ]  # fmt: skip
-        problem = bounded(command, 3 * budget + 120, out / f"{name}-{variant}.log", dict(os.environ))
+        timeout = min(3 * budget + 120, deadline - time.monotonic())
+        problem = bounded(command, timeout, out / f"{name}-{variant}.log", dict(os.environ))
         print(f"bench-models: {CHOICE} {name} {variant} {problem or 'done'}", file=sys.stderr, flush=True)
         return problem
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -49,6 +50,8 @@ def out_folder(entrant: Entrant) -> Path:
 
 def bounded(command: Sequence[str], timeout: float, log: Path, environ: dict[str, str] | None = None) -> str:
     """Runs a command with its children in a group of their own; "" or why it did not end well."""
+    if timeout <= 0:
+        return "not started: no time left"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
@@ -66,8 +69,13 @@ def bounded(command: Sequence[str], timeout: float, log: Path, environ: dict[str
     return f"exit {code}: {lines[-1] if lines else 'no message'}"
 
 
-def run_all(work: Sequence[tuple[Entrant, Sequence[tuple[str, Sequence[Setting]]]]]) -> None:
-    """Runs every (entrant, [(window, settings)]) of this list, `WORKERS` at a time."""
+def run_all(
+    work: Sequence[tuple[Entrant, Sequence[tuple[str, Sequence[Setting]]]]], deadline: float = math.inf
+) -> None:
+    """Runs every (entrant, [(window, settings)]) of this list, `WORKERS` at a time.
+
+    deadline: of time.monotonic(); what has not ended by then is stopped and says so.
+    """
     tasks = []
     for entrant, jobs in work:
         if entrant.ours:
@@ -75,10 +83,10 @@ def run_all(work: Sequence[tuple[Entrant, Sequence[tuple[str, Sequence[Setting]]
         else:
             tasks.extend((entrant, [job]) for job in jobs)
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(lambda task: _run(*task), tasks))
+        list(pool.map(lambda task: _run(*task, deadline), tasks))
 
 
-def _run(entrant: Entrant, jobs: Sequence[tuple[str, Sequence[Setting]]]) -> None:
+def _run(entrant: Entrant, jobs: Sequence[tuple[str, Sequence[Setting]]], deadline: float) -> None:
     folder = out_folder(entrant)
     began = time.perf_counter()
     names = "+".join(name for name, _ in jobs)
@@ -101,7 +109,8 @@ def _run(entrant: Entrant, jobs: Sequence[tuple[str, Sequence[Setting]]]) -> Non
             "--settings", json.dumps(settings), "--out", str(folder / name),
         ]  # fmt: skip
         environ = environment_of_a_peer()
-    problem = bounded(command, entrant.timeout * len(jobs), log, environ)
+    timeout = min(entrant.timeout * len(jobs), deadline - time.monotonic())
+    problem = bounded(command, timeout, log, environ)
     for name, _ in jobs:
         if problem:
             (folder / name).mkdir(parents=True, exist_ok=True)

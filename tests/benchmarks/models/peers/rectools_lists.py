@@ -1,4 +1,4 @@
-"""RecTools (github.com/MobileTeleSystems/RecTools): EASE, on binary data as its authors mean it."""
+"""RecTools (github.com/MobileTeleSystems/RecTools): EASE, on binary data as its authors mean it; SASRec."""
 
 from typing import Any
 
@@ -23,6 +23,11 @@ def ease(train: exchange.Train, setting: dict[str, Any]) -> exchange.Lists:
     )
     data = Dataset.construct(frame)
     model = EASEModel(recommend_n_threads=1, **setting).fit(data)
+    return _lists(model, data)
+
+
+def _lists(model: Any, data: Dataset) -> exchange.Lists:
+    """A fitted model's lists; shoppers it leaves out have empty ones."""
 
     def lists(rows: exchange.Ints, variant: str) -> exchange.Ints:
         found = model.recommend(rows, data, exchange.LENGTH, filter_viewed=variant == "new")
@@ -34,5 +39,23 @@ def ease(train: exchange.Train, setting: dict[str, Any]) -> exchange.Lists:
     return lists
 
 
+def sasrec(train: exchange.Train, setting: dict[str, Any]) -> exchange.Lists:
+    """Its SASRec: softmax over the catalogue, all positions of the last `session_max_len` events at once."""
+    import torch
+    from pytorch_lightning import seed_everything
+    from rectools.models import SASRecModel
+
+    seed_everything(0)
+    torch.set_num_threads(1)
+    # equal moments keep their order in the file
+    order = np.lexsort((np.arange(len(train.user)), train.timestamp))
+    frame = pd.DataFrame({Columns.User: train.user[order], Columns.Item: train.item[order]})
+    frame[Columns.Weight] = 1.0
+    frame[Columns.Datetime] = pd.Timestamp(0) + pd.to_timedelta(np.arange(len(frame)), unit="s")
+    data = Dataset.construct(frame)
+    model = SASRecModel(deterministic=True, recommend_n_threads=1, **setting).fit(data)
+    return _lists(model, data)
+
+
 if __name__ == "__main__":
-    exchange.main({"ease": ease})
+    exchange.main({"ease": ease, "sasrec": sasrec})
