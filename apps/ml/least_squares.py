@@ -21,9 +21,9 @@ from torch.nn.functional import embedding_bag
 
 from apps.ml.signals import Csr
 
-BLOCK_ROWS = 2_048
+BLOCK_ROWS = 1_024
 """Rows solved together: their vectors stay in a core's cache."""
-BLOCK_PAIRS = 100_000
+BLOCK_PAIRS = 40_000
 """Pairs in a block, unless one row has more."""
 TINY = 1e-20
 

@@ -1,0 +1,3 @@
+"""What the timed processes run: `turns.py` and one script per side. Peers' scripts import NumPy and SciPy
+only.
+"""
