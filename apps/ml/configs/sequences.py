@@ -64,10 +64,14 @@ class SequenceConfig(Dials):
 
 @dataclass(frozen=True)
 class SasRecConfig(SequenceConfig):
-    """Causal self-attention over the history; width is a multiple of heads."""
+    """Causal self-attention over the history.
+
+    width is a multiple of heads; widening: inner width of the position-wise networks, in widths.
+    """
 
     blocks: int = number(2, 1)
     heads: int = number(2, 1)
+    widening: int = number(4, 1)
     activation: Activation = "gelu"
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {

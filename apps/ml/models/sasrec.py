@@ -19,9 +19,6 @@ from apps.ml.configs.sequences import SasRecConfig
 from apps.ml.models.sequence_model import INITIAL_SPREAD, SequenceModel, SequenceNet
 from apps.ml.optimise import activation_of
 
-WIDENING = 2
-"""Hidden width of the feed-forward part in widths of the model."""
-
 
 class CausalSelfAttention(nn.Module):
     """softmax(Q K' / sqrt(D / H)) V over this and earlier positions, each head on its own part."""
@@ -46,14 +43,12 @@ class Block(nn.Module):
 
     def __init__(self, config: SasRecConfig) -> None:
         super().__init__()
-        width = config.width
+        width, inner = config.width, config.widening * config.width
         self.attention_norm = nn.LayerNorm(width)
         self.attention = CausalSelfAttention(width, config.heads)
         self.network_norm = nn.LayerNorm(width)
         self.network = nn.Sequential(
-            nn.Linear(width, WIDENING * width),
-            activation_of(config.activation),
-            nn.Linear(WIDENING * width, width),
+            nn.Linear(width, inner), activation_of(config.activation), nn.Linear(inner, width)
         )
         self.dropout = nn.Dropout(config.dropout)
 

@@ -62,7 +62,7 @@ PEERS = (
         "RecTools SASRec",
         "rectools",
         "sasrec",
-        tuple({**RECTOOLS_SIZE, "epochs": epochs} for epochs in (5, 20, 40)),
+        tuple({**RECTOOLS_SIZE, "epochs": epochs} for epochs in (5, 20)),
         400.0,
     ),
 )
