@@ -83,7 +83,7 @@ def run_all(
         else:
             tasks.extend((entrant, [job]) for job in jobs)
     with ThreadPoolExecutor(WORKERS) as pool:
-        list(pool.map(lambda task: _run(*task, deadline), tasks))
+        list(pool.map(lambda task: _run(task[0], task[1], deadline), tasks))
 
 
 def _run(entrant: Entrant, jobs: Sequence[tuple[str, Sequence[Setting]]], deadline: float) -> None:
