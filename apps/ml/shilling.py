@@ -223,7 +223,9 @@ def _measured(pairs: _Pairs, week: Ints, places: Ints) -> tuple[float, Ints] | N
     The crowd itself is left out of what is expected: in a small shop it would hide behind its own fillers.
     """
     crowd = places[pairs.fresh[places] > 0]
-    others = ~np.isin(pairs.user, pairs.user[crowd])
+    member = np.zeros(int(pairs.user.max()) + 1, dtype=np.bool_)
+    member[pairs.user[crowd]] = True
+    others = ~member[pairs.user]
     fresh, everyone = (
         np.bincount(week[others], values[others], minlength=int(week.max()) + 1)
         for values in (pairs.fresh, np.ones(len(week)))
