@@ -1,43 +1,40 @@
 """Weights of the hybrid, chosen on validation windows: random starts on the simplex, coordinate ascent,
 bagging.
+
+A set of weights is evaluated once for all bags: what it gives each shopper does not depend on how often a bag
+counts the shopper.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.ml.blend import BlendTable, Doubles
-from apps.ml.evaluate import Truth, hits_of
+from apps.ml.blend import Doubles
+from apps.ml.blend_scoring import Scorer, Window, Worth
+from apps.ml.objectives import NDCG, PARTS, Objective, pareto_front
+from apps.ml.protocols import Truth
 from apps.ml.topn import TopN
+
+__all__ = ["Window", "weights_choose", "weights_front"]
 
 RANDOM_STARTS = 24
 BAGS = 8
-CUTS = (10, 20)
-"""NDCG is averaged over lists of these lengths: longer ones see more of what was bought, so chance moves the
-mean less, and 10 is what is judged."""
 CLEARLY_BETTER = 1.02
 """The mean of the bags is given unless one answer beats it by this much on everyone: averages overfit
 least."""
 STEPS = (0.0, 0.5, 0.75, 1.33, 2.0)
 """Factors a coordinate is tried at; a weight of 0 is tried at 5 % and 15 % of the sum instead."""
-MAX_USERS = 2_000
-DEPTH = 100
-"""Candidates are each list's first 100 items: nothing below them all reaches a top 10 worth tuning for."""
 MAX_ROUNDS = 12
-
-
-@dataclass(frozen=True)
-class Window:
-    """One validation window (or variant of it): the sources' lists and what was bought, rows as
-    truth.users.
-    """
-
-    lists: Mapping[str, TopN]
-    truth: Truth
+BAG_ROUNDS = 3
+"""Bags start from what the ascent on everyone found, so few rounds are left for them."""
+KEPT_DEPTH = 40
+"""After the starts, candidates that none of them brings this far up are left out of the ascent."""
+FRONT_POINTS = 80
 
 
 def weights_choose(
@@ -48,34 +45,34 @@ def weights_choose(
     normalisation: str = "z",
     seed: int = 0,
     should_stop: Callable[[], bool] | None = None,
+    objective: Objective = NDCG,
+    worth: Worth | None = None,
 ) -> dict[str, float]:
-    """The weight of each source, summing to 1, that blends these lists to the highest NDCG, averaged over
-    CUTS.
+    """The weight of each source, summing to 1, that blends these lists to the highest objective: by default
+    NDCG averaged over CUTS.
 
-    more: further windows or variants, counted alike: each window's NDCG is taken relative to its best single
-    source. To be robust against the chance of one sample of shoppers, the search is repeated on resamples of
-    them and the mean of the answers is given; on the data given it falls at most slightly below the best
-    single source.
+    more: further windows or variants, counted alike: each window's figures are taken relative to its best
+    single source. worth: needed by the objective's money and novelty, which count 0 without. To be robust
+    against the chance of one sample of shoppers, the search is repeated on resamples of them and the mean of
+    the answers is given; on the data given it falls at most slightly below the best single source.
     """
-    windows = [Window(lists, truth), *more]
     names = list(lists)
-    if any(list(window.lists) != names for window in windows):
-        raise ValueError("every window needs the same sources in the same order")
     rng = np.random.default_rng(seed)
-    scorers = [_Scorer.build(window, normalisation, rng) for window in windows]
-    everyone: list[NDArray[np.float64]] = [np.ones(scorer.n_users) for scorer in scorers]
-    best_single = _best_single(scorers, everyone, len(names))
-    answers = []
-    for bag in range(BAGS):
-        if should_stop is not None and should_stop():
-            break
-        counts = [np.bincount(rng.integers(0, s.n_users, s.n_users), minlength=s.n_users) for s in scorers]
-        answers.append(
-            _ascend(scorers, [c.astype(np.float64) for c in counts], len(names), rng, thorough=bag == 0)
-        )
-    candidates = [*answers, np.mean(answers, axis=0), best_single] if answers else [best_single]
-    quality = [_objective(scorers, everyone, weights) for weights in candidates]
-    mean_place = len(candidates) - 2 if answers else 0
+    pool = _Pool.build([Window(lists, truth), *more], names, normalisation, rng, objective, worth)
+    n = len(names)
+    starts = [*np.eye(n), np.full(n, 1 / n), *rng.dirichlet(np.full(n, 0.7), RANDOM_STARTS)]
+    pool.narrow(starts)
+    for weights in starts:
+        pool.quality(weights)
+    singles = [pool.quality(weights)[-1] for weights in np.eye(n)]
+    best_single: Doubles = np.eye(n)[int(np.argmax(singles))]
+    stop = should_stop or (lambda: False)
+    pool.ascend([BAGS], MAX_ROUNDS, rng, stop)
+    pool.ascend(list(range(BAGS)), BAG_ROUNDS, rng, stop)
+    answers = [pool.best(bag) for bag in range(BAGS)]
+    candidates = [*answers, pool.best(BAGS), np.mean(answers, axis=0), best_single]
+    quality = [pool.exact(weights) for weights in candidates]
+    mean_place = len(candidates) - 2
     best_place = int(np.argmax(quality))
     chosen = (
         candidates[mean_place]
@@ -85,105 +82,145 @@ def weights_choose(
     return {name: round(float(weight), 4) for name, weight in zip(names, chosen / chosen.sum(), strict=True)}
 
 
-@dataclass(frozen=True)
-class _Scorer:
-    """Everything about a window that does not depend on the weights.
+def weights_front(
+    lists: Mapping[str, TopN],
+    truth: Truth,
+    worth: Worth,
+    *,
+    parts: Sequence[str] = ("ndcg", "coverage"),
+    known: Sequence[Mapping[str, float]] = (),
+    normalisation: str = "z",
+    seed: int = 0,
+    points: int = FRONT_POINTS,
+) -> list[dict[str, Any]]:
+    """Sets of weights of which none is better in all parts: [{"weights": …, part: value, …}], by the first
+    part descending.
 
-    norms: float32 [n, c, n_sources]; listed: bool of the same shape, where the source lists the candidate.
-    bought: bool [n, c]. discounts: float32 [n, max(CUTS)], what a hit at each place is worth to the user.
+    known: weights to put among the random ones, such as the chosen. A part without data (a shop without costs
+    has no margin) is 0 everywhere. ValueError for an unknown part.
+    """
+    if not parts or any(name not in PARTS for name in parts):
+        raise ValueError(f"parts must be among {PARTS}, got {list(parts)}")
+    names = list(lists)
+    rng = np.random.default_rng(seed)
+    scorer = Scorer.build(Window(lists, truth), normalisation, rng, worth)
+    asked = Objective(**{name: float(name in parts) for name in PARTS})
+    tried: list[Doubles] = [np.array([given.get(name, 0.0) for name in names]) for given in known]
+    centre = np.mean(tried, axis=0) if tried else np.full(len(names), 1 / len(names))
+    tried += list(np.eye(len(names)))
+    for concentration in (0.5, 8.0):
+        tried += list(rng.dirichlet(concentration * (centre + 0.05) * len(names), max(1, points // 2)))
+    values = [scorer.parts(weights, asked) for weights in tried]
+    table = np.array([[_mean(found[name]) for name in parts] for found in values])
+    return [
+        {
+            "weights": {name: round(float(w), 4) for name, w in zip(names, tried[row], strict=True)},
+            **{name: round(float(table[row, place]), 6) for place, name in enumerate(parts)},
+        }
+        for row in pareto_front(table)
+    ]
+
+
+@dataclass
+class _Pool:
+    """Every set of weights tried so far with its quality under each bag; the last column is everyone.
+
+    counts: per scorer float64 [BAGS + 1, n_users]. references: per scorer, each part's best single value.
     """
 
-    norms: NDArray[np.float32]
-    listed: NDArray[np.bool_]
-    bought: NDArray[np.bool_]
-    discounts: NDArray[np.float32]
-    reference: float = 1.0
-
-    @property
-    def n_users(self) -> int:
-        return len(self.bought)
+    scorers: list[Scorer]
+    full: list[Scorer]
+    counts: list[NDArray[np.float64]]
+    references: list[dict[str, float]]
+    objective: Objective
+    known: dict[bytes, int] = field(default_factory=dict)
+    weights: list[Doubles] = field(default_factory=list)
+    qualities: list[Doubles] = field(default_factory=list)
 
     @classmethod
-    def build(cls, window: Window, normalisation: str, rng: np.random.Generator) -> _Scorer:
-        tops, truth = list(window.lists.values()), window.truth
-        if len(truth) > MAX_USERS:
-            rows = np.sort(rng.choice(len(truth), MAX_USERS, replace=False))
-            tops = [top.take(rows) for top in tops]
-            truth = truth.take(rows)
-        table = BlendTable.from_lists(tops, normalisation).near([top.head(DEPTH) for top in tops])
-        bought = hits_of(TopN(table.ids, np.zeros(table.ids.shape, np.float32)), truth)
-        scorer = cls(
-            np.ascontiguousarray(np.moveaxis(table.norms, 0, 2), dtype=np.float32),
-            np.ascontiguousarray(np.moveaxis(table.listed, 0, 2)),
-            bought,
-            _discounts(truth),
-        )
-        everyone = np.ones(len(truth))
-        best = max((scorer.ndcg(weights, everyone) for weights in np.eye(len(tops))), default=0.0)
-        return replace(scorer, reference=max(best, 1e-9))
+    def build(
+        cls,
+        windows: Sequence[Window],
+        names: Sequence[str],
+        normalisation: str,
+        rng: np.random.Generator,
+        objective: Objective,
+        worth: Worth | None,
+    ) -> _Pool:
+        if any(list(window.lists) != list(names) for window in windows):
+            raise ValueError("every window needs the same sources in the same order")
+        scorers = [Scorer.build(window, normalisation, rng, worth) for window in windows]
+        counts, references = [], []
+        for scorer in scorers:
+            n = scorer.n_users
+            drawn = [np.bincount(rng.integers(0, max(n, 1), n), minlength=n)[:n] for _ in range(BAGS)]
+            counts.append(np.array([*drawn, np.ones(n)], dtype=np.float64))
+            singles = [scorer.parts(weights, objective) for weights in np.eye(len(names))]
+            references.append(
+                {part: max(max(_mean(one[part]) for one in singles), 1e-9) for part in singles[0]}
+                if singles
+                else {}
+            )
+        return cls(scorers, scorers, counts, references, objective)
 
-    def ndcg(self, weights: Doubles, counts: NDArray[np.float64]) -> float:
-        """Mean NDCG with each user counted `counts` times."""
-        active = weights > 0
-        if not self.bought.size or not active.any():
-            return 0.0
-        total = self.norms @ weights.astype(np.float32)
-        # a source of weight 0 brings no candidates: what only it lists is out, as is padding
-        total[~self.listed[:, :, active].any(axis=2)] = -np.inf
-        width = min(max(CUTS), total.shape[1])
-        places = np.argpartition(-total, width - 1, axis=1)[:, :width]
-        order = np.argsort(-np.take_along_axis(total, places, axis=1), axis=1)
-        hits = np.take_along_axis(self.bought, np.take_along_axis(places, order, axis=1), axis=1)
-        per_user = (hits * self.discounts[:, :width]).sum(axis=1)
-        return float(counts @ per_user / counts.sum())
+    def narrow(self, starts: Sequence[Doubles]) -> None:
+        """Leaves out candidates that none of the starts brings up."""
+        self.scorers = [
+            scorer.near([scorer.order(weights, KEPT_DEPTH) for weights in starts])
+            if scorer.bought.size
+            else scorer
+            for scorer in self.full
+        ]
+
+    def quality(self, weights: Doubles) -> Doubles:
+        """float64 [BAGS + 1]; remembered."""
+        key = np.round(weights, 6).tobytes()
+        if key not in self.known:
+            self.known[key] = len(self.weights)
+            self.weights.append(weights)
+            self.qualities.append(self._evaluate(self.scorers, weights))
+        return self.qualities[self.known[key]]
+
+    def exact(self, weights: Doubles) -> float:
+        """The quality for everyone over all candidates."""
+        return float(self._evaluate(self.full, weights)[-1])
+
+    def best(self, bag: int) -> Doubles:
+        return self.weights[int(np.argmax([quality[bag] for quality in self.qualities]))]
+
+    def ascend(
+        self, bags: Sequence[int], rounds: int, rng: np.random.Generator, stop: Callable[[], bool]
+    ) -> None:
+        """Coordinate ascent of these bags side by side, each from its best so far; every bag profits from
+        what another tries.
+        """
+        n = len(self.weights[0])
+        for _ in range(rounds):
+            before = self._values(bags)
+            for source in rng.permutation(n):
+                if stop():
+                    return
+                centres = {self.best(bag).tobytes(): self.best(bag) for bag in bags}
+                for centre in centres.values():
+                    for trial in _neighbours(centre, int(source)):
+                        self.quality(trial)
+            if not (self._values(bags) > before * (1 + 1e-4)).any():
+                return
+
+    def _values(self, bags: Sequence[int]) -> Doubles:
+        return np.array([max(quality[bag] for quality in self.qualities) for bag in bags])
+
+    def _evaluate(self, scorers: Sequence[Scorer], weights: Doubles) -> Doubles:
+        total = np.zeros(BAGS + 1)
+        for scorer, counts, reference in zip(scorers, self.counts, self.references, strict=True):
+            for part, per_user in scorer.parts(weights, self.objective).items():
+                share = getattr(self.objective, part) / len(scorers)
+                total += share * (counts @ per_user) / np.maximum(counts.sum(axis=1), 1.0) / reference[part]
+        return total
 
 
-def _discounts(truth: Truth) -> NDArray[np.float32]:
-    """Mean over CUTS of 1 / log2(rank + 1) / ideal DCG, 0 below the cut: float32 [n_users, max(CUTS)]."""
-    longest = max(CUTS)
-    steps = 1 / np.log2(np.arange(2, longest + 2))
-    ideal = np.cumsum(steps)
-    shares = [
-        np.where(np.arange(longest) < cut, steps, 0.0) / ideal[np.minimum(truth.sizes, cut) - 1][:, None]
-        for cut in CUTS
-    ]
-    return np.mean(shares, axis=0).astype(np.float32)
-
-
-def _objective(scorers: Sequence[_Scorer], counts: Sequence[NDArray[np.float64]], weights: Doubles) -> float:
-    return float(np.mean([s.ndcg(weights, c) / s.reference for s, c in zip(scorers, counts, strict=True)]))
-
-
-def _best_single(
-    scorers: Sequence[_Scorer], counts: Sequence[NDArray[np.float64]], n_sources: int
-) -> Doubles:
-    singles = np.eye(n_sources)
-    best: Doubles = singles[int(np.argmax([_objective(scorers, counts, weights) for weights in singles]))]
-    return best
-
-
-def _ascend(
-    scorers: Sequence[_Scorer],
-    counts: Sequence[NDArray[np.float64]],
-    n_sources: int,
-    rng: np.random.Generator,
-    thorough: bool,
-) -> Doubles:
-    starts = [np.full(n_sources, 1 / n_sources), _best_single(scorers, counts, n_sources)]
-    starts.extend(rng.dirichlet(np.full(n_sources, 0.7), RANDOM_STARTS if thorough else RANDOM_STARTS // 3))
-    quality = [_objective(scorers, counts, weights) for weights in starts]
-    place = int(np.argmax(quality))
-    best, value = starts[place], quality[place]
-    for _ in range(MAX_ROUNDS):
-        before = value
-        for source in rng.permutation(n_sources):
-            for trial in _neighbours(best, int(source)):
-                found = _objective(scorers, counts, trial)
-                if found > value * (1 + 1e-5):
-                    best, value = trial, found
-        if value <= before * (1 + 1e-4):
-            break
-    return best
+def _mean(values: Doubles) -> float:
+    return float(values.mean()) if len(values) else 0.0
 
 
 def _neighbours(weights: Doubles, source: int) -> list[Doubles]:

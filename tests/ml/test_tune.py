@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from apps.ml.blend import blend_many
+from apps.ml.blend_scoring import CUTS, Scorer, Window
 from apps.ml.evaluate import Truth, evaluate_lists
 from apps.ml.topn import TopN, top_k
-from apps.ml.tune import CUTS, Window, _Scorer, weights_choose
+from apps.ml.tune import weights_choose
 
 N_ITEMS = 80
 IDS = np.arange(N_ITEMS, dtype=np.int64)
@@ -71,7 +72,7 @@ def test_the_objective_is_the_mean_ndcg_over_the_cuts() -> None:
             hits = np.isin(top.ids[row, :cut], truth.of(row))
             ideal = steps[: min(cut, len(truth.of(row)))].sum()
             expected.append((hits * steps[:cut]).sum() / ideal)
-    scorer = _Scorer.build(Window(lists, truth), "z", np.random.default_rng(0))
+    scorer = Scorer.build(Window(lists, truth), "z", np.random.default_rng(0))
     assert scorer.ndcg(weights, np.ones(len(truth))) == pytest.approx(np.mean(expected), rel=1e-5)
 
 
