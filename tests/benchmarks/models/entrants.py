@@ -108,6 +108,7 @@ PEERS = (
             {"no_components": 128, "epochs": 30, "learning_rate": 0.03, "max_sampled": 30},
             {"no_components": 64, "epochs": 30, "learning_rate": 0.03, "max_sampled": 30},
         ),
+        400.0,
     ),
     Entrant(
         "cornac TIFUKNN",
