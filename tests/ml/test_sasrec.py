@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from apps.ml.artifacts import Parts
+from apps.ml.base import TrainOptions
 from apps.ml.configs.sequences import SasRecConfig
+from apps.ml.dataset import DAY, Dataset
 from apps.ml.errors import InvalidValue
+from apps.ml.evaluate import evaluate_lists, truth_of
 from apps.ml.models.sasrec import CausalSelfAttention, SasRecModel, SasRecNet
+from apps.ml.models.sequence_model import carried_over
+from apps.ml.train import train
 from tests.ml.conformance import Conformance, fitted
-from tests.ml.planted import ITEM_BASE, PER_TASTE
+from tests.ml.planted import ITEM_BASE, PER_TASTE, START, interactions_frame, planted_split
 
 
 class TestSasRec(Conformance):
@@ -105,6 +112,67 @@ def test_a_longer_session_than_the_model_reads_counts_by_its_end() -> None:
     ids = ITEM_BASE + np.arange(3 * size) % PER_TASTE
     rows = model.history.items.rows(ids)
     np.testing.assert_allclose(model.score_sessions([rows]), model.score_sessions([rows[-size:]]))
+
+
+def test_a_warm_start_takes_new_items_in_and_keeps_what_was_learned() -> None:
+    frame = interactions_frame()
+    frame = frame[frame["timestamp"] < planted_split().cut]
+    fresh = [ITEM_BASE + 1, ITEM_BASE + 17, ITEM_BASE + 70]
+    old = Dataset.from_frames(frame[~frame["item_id"].isin(fresh) & (frame["timestamp"] < START + 60 * DAY)])
+    first = train("sasrec", {"preset": "tiny"}, old)
+    now = Dataset.from_frames(frame)
+    config = {"preset": "tiny", "warm_epochs": 3}
+    second = train("sasrec", config, now, TrainOptions(start=first))
+    assert isinstance(first, SasRecModel)
+    assert isinstance(second, SasRecModel)
+    assert second.metrics["epochs"] == 3
+    assert second.net.n_items == first.net.n_items + 3
+    top = second.recommend(now.known_users, 15)
+    assert np.isin(fresh, top.ids[:, :5]).all()
+    truth = truth_of(planted_split(), "all")
+    figures = [
+        evaluate_lists(model.recommend(truth.users, 20, exclude="none"), truth, 90).mean("ndcg10")
+        for model in (second, train("sasrec", config | {"epochs": 3}, now), fitted("sasrec"))
+    ]
+    assert figures[0] > figures[1]  # three epochs from nothing
+    assert figures[0] > 0.9 * figures[2]
+
+
+def test_weights_are_carried_to_the_rows_of_the_same_items() -> None:
+    start = fitted("sasrec")
+    assert isinstance(start, SasRecModel)
+    n_items = start.net.n_items
+    made = SasRecModel.net_of(n_items + 4, start.config)
+    rows = np.arange(n_items) + 2
+    rows[5] = -1
+    untouched = made.items.weight[0].clone()
+    known = carried_over(made, start, rows)
+    assert known.sum() == n_items - 1
+    assert torch.equal(made.items.weight[9], start.net.items.weight[7])
+    assert torch.equal(made.items.weight[0], untouched)
+    assert torch.equal(made.items.weight[-2:], start.net.items.weight[-2:])
+    assert torch.equal(made.state_dict()["norm.weight"], start.net.state_dict()["norm.weight"])
+    wider = SasRecModel.net_of(n_items, SasRecConfig(width=32, max_length=20))
+    assert not carried_over(wider, start, np.arange(n_items)).any()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"time_buckets": 8},
+        {"crop": 0.5, "mask": 0.2, "reorder": 0.5, "horizon": 3, "repeats": "last"},
+        {"precision": "bfloat16", "optimiser": "adamax", "schedule": "plateau"},
+    ],
+)
+def test_its_dials_leave_it_a_good_model(config: dict[str, Any]) -> None:
+    model = train("sasrec", {"preset": "tiny"} | config, planted_split().train)
+    truth = truth_of(planted_split(), "all")
+    lists = model.recommend(truth.users, 20, exclude="none")
+    assert evaluate_lists(lists, truth, 90).mean("ndcg10") > 0.4
+    again = SasRecModel.from_artifact(
+        Parts("sasrec", model.config.to_dict(), model.to_arrays(), model.history.to_arrays())
+    )
+    assert (again.recommend(truth.users, 20, exclude="none").ids == lists.ids).all()
 
 
 def test_the_width_is_a_multiple_of_the_heads() -> None:
