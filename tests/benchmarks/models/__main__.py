@@ -43,7 +43,9 @@ def main() -> int:
     names = ["retail", "growth", *(part.name for part in PARTS)]
     parser.add_argument("--part", action="append", choices=names, help="repeatable; default: all")
     parser.add_argument("--peer", action="append", choices=[peer.name for peer in PEERS], help="repeatable")
-    parser.add_argument("--keep", action="store_true", help="judge the lists of the last run again")
+    parser.add_argument(
+        "--keep", action="store_true", help="run only what has no lists of these settings yet"
+    )
     parser.add_argument("--choice-seconds", type=float, default=retail.CHOICE_BUDGET)
     parser.add_argument("--growth-family", action="append", choices=growth.FAMILIES)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="for all parts together")

@@ -75,8 +75,8 @@ def run(
     budget: float = CHOICE_BUDGET,
     deadline: float = math.inf,
 ) -> Retail:
-    """only: names of peers that take part (default: all of them). keep: judge the lists of the last run
-    again. budget: seconds of each automatic choice. deadline: of time.monotonic().
+    """only: names of peers that take part (default: all of them). keep: run only what has no
+    lists of these settings yet. budget: seconds of each automatic choice. deadline: of time.monotonic().
     """
     data = cache_folder() / "data"
     if not keep:
@@ -108,14 +108,11 @@ def _trials(fields: Sequence[_Field], windows: Sequence[Window], keep: bool, dea
     able = [one for one in fields if not one.error]
     last = {True: TEST_WINDOWS + LESSONS, False: TEST_WINDOWS + 1}
     places = {one.entrant.name: range(1, last[one.entrant.ours]) for one in able}
-    if not keep:
-        run_all(
-            [
-                (one.entrant, [(windows[i].name, one.entrant.settings) for i in places[one.entrant.name]])
-                for one in able
-            ],
-            deadline,
-        )
+    jobs = [
+        (one.entrant, [(windows[i].name, one.entrant.settings) for i in places[one.entrant.name]])
+        for one in able
+    ]
+    run_all(jobs, deadline, keep)
     for one in able:
         for place in places[one.entrant.name]:
             runs = runs_read(one.entrant, windows[place].name, one.entrant.settings)
@@ -133,9 +130,8 @@ def _trials(fields: Sequence[_Field], windows: Sequence[Window], keep: bool, dea
     settings: dict[str, list[Setting]] = {
         one.entrant.name: [one.entrant.settings[place] for place in wanted[one.entrant.name]] for one in able
     }
-    if not keep:
-        work = [(one.entrant, [(windows[0].name, settings[one.entrant.name])]) for one in able]
-        run_all(work, deadline)
+    work = [(one.entrant, [(windows[0].name, settings[one.entrant.name])]) for one in able]
+    run_all(work, deadline, keep)
     for one in able:
         name = one.entrant.name
         runs = runs_read(one.entrant, windows[0].name, settings[name])

@@ -70,20 +70,30 @@ def bounded(command: Sequence[str], timeout: float, log: Path, environ: dict[str
 
 
 def run_all(
-    work: Sequence[tuple[Entrant, Sequence[tuple[str, Sequence[Setting]]]]], deadline: float = math.inf
+    work: Sequence[tuple[Entrant, Sequence[tuple[str, Sequence[Setting]]]]],
+    deadline: float = math.inf,
+    keep: bool = False,
 ) -> None:
     """Runs every (entrant, [(window, settings)]) of this list, `WORKERS` at a time.
 
-    deadline: of time.monotonic(); what has not ended by then is stopped and says so.
+    deadline: of time.monotonic(); what has not ended by then is stopped and says so. keep: leave alone what
+    has lists of exactly these settings.
     """
     tasks = []
-    for entrant, jobs in work:
+    for entrant, every in work:
+        jobs = [job for job in every if not (keep and _is_there(entrant, *job))]
+        if not jobs:
+            continue
         if entrant.ours:
-            tasks.append((entrant, list(jobs)))
+            tasks.append((entrant, jobs))
         else:
             tasks.extend((entrant, [job]) for job in jobs)
     with ThreadPoolExecutor(WORKERS) as pool:
         list(pool.map(lambda task: _run(task[0], task[1], deadline), tasks))
+
+
+def _is_there(entrant: Entrant, window: str, settings: Sequence[Setting]) -> bool:
+    return all(run.lists for run in runs_read(entrant, window, settings))
 
 
 def _run(entrant: Entrant, jobs: Sequence[tuple[str, Sequence[Setting]]], deadline: float) -> None:
@@ -134,11 +144,12 @@ def runs_read(entrant: Entrant, window: str, settings: Sequence[Setting]) -> lis
             found.append(Run(setting, {}, why))
             continue
         report: dict[str, Any] = json.loads(report_file.read_text("utf-8"))
+        error = report.get("error", "" if report["setting"] == setting else "lists of another setting")
         found.append(
             Run(
                 setting,
-                _lists(lists_file) if "error" not in report else {},
-                report.get("error", ""),
+                {} if error else _lists(lists_file),
+                error,
                 report.get("fit_seconds", 0.0),
                 report.get("fit_cpu_seconds", 0.0),
                 report.get("list_seconds", 0.0),
