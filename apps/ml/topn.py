@@ -103,7 +103,7 @@ def top_k(scores: Floats, item_ids: Ids, k: int) -> TopN:
     clean = np.ascontiguousarray(scores, dtype=np.float32)
     columns = _best_columns(clean, width)
     if columns is None:
-        return top_k(np.where(np.isnan(clean), np.float32(-np.inf), clean), item_ids, k)
+        return top_k(np.where(np.isfinite(clean), clean, np.float32(-np.inf)), item_ids, k)
     columns.sort(axis=1)
     chosen = _taken(clean, columns)
     order = np.argsort(-chosen, axis=1, kind="stable")
@@ -115,7 +115,8 @@ def top_k(scores: Floats, item_ids: Ids, k: int) -> TopN:
 
 
 def _best_columns(scores: Floats, width: int) -> NDArray[np.intp] | None:
-    """Columns of the best of each row, in any order: [n, width]; None when the scores hold NaN.
+    """Columns of the best of each row, in any order: [n, width]; None when the scores hold NaN or
+    positive infinity.
 
     The best `width` items lie in the `width` groups of items with the largest maxima. One pass over the
     scores finds the maxima; partitions then see about sqrt(width * n_items) figures, not n_items.
@@ -123,7 +124,7 @@ def _best_columns(scores: Floats, width: int) -> NDArray[np.intp] | None:
     n, n_items = scores.shape
     depth = int((n_items / width) ** 0.5)
     if depth < 3:
-        if np.isnan(scores.max(axis=1)).any():  # a maximum is NaN where anything is
+        if not (scores.max(axis=1) < np.inf).all():  # a maximum is NaN where anything is
             return None
         groups = np.broadcast_to(np.arange(n_items), (n, n_items))
         maxima, candidates = scores, groups
@@ -133,7 +134,7 @@ def _best_columns(scores: Floats, width: int) -> NDArray[np.intp] | None:
         inside = n_groups * depth
         maxima = scores[:, :inside].reshape(n, depth, n_groups).max(axis=1)
         tail = np.arange(inside, n_items)
-        if np.isnan(maxima).any() or np.isnan(scores[:, inside:]).any():
+        if not ((maxima < np.inf).all() and (scores[:, inside:] < np.inf).all()):
             return None
         groups = np.argpartition(maxima, n_groups - width, axis=1)[:, n_groups - width :]
         members = groups[:, None, :] + (n_groups * np.arange(depth))[:, None]
