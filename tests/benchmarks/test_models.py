@@ -19,7 +19,7 @@ from tests.benchmarks.models import growth
 from tests.benchmarks.models.goals import coverage_goal, goals_of
 from tests.benchmarks.models.own_lists import dataset_read, dataset_write
 from tests.benchmarks.models.parts import last_object
-from tests.benchmarks.models.results import growth_text, part_text, retail_object, retail_text, table
+from tests.benchmarks.models.results import flat, growth_text, part_text, retail_object, retail_text, table
 from tests.benchmarks.models.retail import Retail
 from tests.benchmarks.models.running import Run, bounded
 from tests.benchmarks.models.standings import Standing, choose, judge, ratio, standing
@@ -244,6 +244,18 @@ def test_a_part_answers_by_its_last_object() -> None:
     text = part_text("Speed", {"rows": [{"a": 1, "b": [1, 2]}], "error": "stopped after 3 s", "notes": ["x"]})
     assert "| 1 | [1, 2] |" in text
     assert "stopped after 3 s" in text
+
+
+def test_nested_answers_become_rows() -> None:
+    answer = {"seconds": 2.0, "retail": {"sides": {"a": {"fit": 1.0}}, "steps": [{"n": 1}, {"n": 2}]}}
+
+    assert flat(answer) == [
+        {"what": "", "seconds": 2.0},
+        {"what": "retail sides a", "fit": 1.0},
+        {"what": "retail steps 1", "n": 1},
+        {"what": "retail steps 2", "n": 2},
+    ]
+    assert "retail sides a" in part_text("Speed", answer)
 
 
 def test_a_table_keeps_bars_in_their_cells() -> None:

@@ -26,9 +26,19 @@ class Part:
 
 
 PARTS = (
-    Part("speed", "Speed beside other libraries", "tests.benchmarks.speed", 480.0),
-    Part("sasrec", "SASRec on MovieLens-100k", "tests.benchmarks.sasrec", 540.0),
-    Part("sequences", "Sequence files", "tests.benchmarks.sequences", 300.0),
+    Part("speed-als", "Speed: iALS beside implicit", "tests.benchmarks.speed.als", 270.0),
+    Part("speed-ease", "Speed: EASE beside its peers", "tests.benchmarks.speed.ease", 150.0),
+    Part(
+        "speed-item-knn", "Speed: item neighbours beside implicit", "tests.benchmarks.speed.item_knn", 120.0
+    ),
+    Part(
+        "sasrec",
+        "SASRec and blends on MovieLens-100k",
+        "tests.benchmarks.models.ml100k",
+        540.0,
+        ("--recbole-seconds", "200"),
+    ),
+    Part("sequences", "Sequence files", "tests.benchmarks.sequences", 240.0),
 )
 
 

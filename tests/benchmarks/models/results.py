@@ -178,12 +178,31 @@ def part_text(title: str, answer: Mapping[str, Any]) -> str:
     if answer.get("error"):
         parts.append(f"Did not run: {answer['error']}.")
     parts += [str(note) for note in answer.get("notes", ())]
-    for key in ("rows", "goals"):
-        rows = [row for row in answer.get(key, ()) if isinstance(row, dict)]
+    told = {"rows", "goals", "notes", "error"}
+    rest = flat({name: value for name, value in answer.items() if name not in told})
+    for rows in (answer.get("rows", ()), answer.get("goals", ()), rest):
         if rows:
             header = list(dict.fromkeys(name for row in rows for name in row))
             parts.append(table(header, [[_plain(row.get(name)) for name in header] for row in rows]))
     return "\n\n".join(parts)
+
+
+def flat(answer: Mapping[str, Any], path: str = "") -> list[dict[str, Any]]:
+    """Nested objects as rows: one for each that holds plain values, named by the way to it under "what"."""
+    nested = {name: value for name, value in answer.items() if isinstance(value, dict)}
+    lists = {
+        name: value
+        for name, value in answer.items()
+        if isinstance(value, list) and any(isinstance(one, dict) for one in value)
+    }
+    plain = {name: value for name, value in answer.items() if name not in nested and name not in lists}
+    rows = [{"what": path, **plain}] if plain else []
+    for name, value in nested.items():
+        rows += flat(value, f"{path} {name}".strip())
+    for name, values in lists.items():
+        for number, value in enumerate(values, 1):
+            rows += flat(value, f"{path} {name} {number}".strip()) if isinstance(value, dict) else []
+    return rows
 
 
 def _plain(value: Any) -> Any:
