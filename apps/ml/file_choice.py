@@ -104,9 +104,9 @@ def choose_and_judge(
     warnings: list[str] = []
     tuned = _tune_all(protocol, components, clock, options, warnings)
     by_quality = sorted(tuned, key=lambda one: -one.quality)
-    weights, quality = _blend(protocol, by_quality, clock, options)
+    weights, gain = _blend(protocol, by_quality, clock, options)
     best = by_quality[0]
-    if quality < best.quality * LEAST_GAIN:
+    if gain < LEAST_GAIN:
         weights = {}
     used = [one for one in tuned if weights.get(one.component.name) or one is best or one.component.always]
     kept = _refitted(protocol, used, weights, clock, options, warnings)
@@ -124,8 +124,6 @@ def choose_and_judge(
         row["validation_ndcg"] = round(one.quality, 6)
         row["fit_seconds"] = round(one.seconds, 2)
         row["settings"] = one.settings
-    if BLEND in by_model:
-        by_model[BLEND]["validation_ndcg"] = round(quality, 6)
     options.report(Progress("done", 1.0))
     share = {name: round(weight / sum(live.values()), 4) for name, weight in live.items()}
     words = f"Blend of {joined(list(live), share)}." if blends else f"{chosen} alone was best on validation."
@@ -158,7 +156,7 @@ def _tune_all(
     """Each component's best settings; those that do not fit into the seconds are left out and named."""
     tuned: list[Tuned] = []
     questions = protocol.validation.sample(SEARCH_CELLS)
-    tuning_until = 0.6
+    tuning_until = 0.45
     for place, component in enumerate(components):
         cost = component.cost(protocol.fitting, component.start)
         # a fit now, another with the validation items, and time to rank everyone
@@ -168,7 +166,7 @@ def _tune_all(
             )
             continue
         if component.prepare is not None:
-            seconds = (clock.left - 0.3 * clock.budget) / 2
+            seconds = (clock.left - 0.2 * clock.budget - sum(one.seconds for one in tuned)) / 2
             more = component.prepare(protocol.fitting, seconds, options) if seconds > LEAST_SECONDS else None
             if more is None:
                 warnings.append(f"{component.name} was left out: too little of the budget was left.")
@@ -250,14 +248,14 @@ def _key(settings: Settings) -> tuple[tuple[str, Any], ...]:
 def _blend(
     protocol: Protocol, tuned: Sequence[Tuned], clock: Clock, options: TrainOptions
 ) -> tuple[dict[str, float], float]:
-    """Weights by component, and their quality on validation; none where there is no time for it."""
-    if len(tuned) < 2 or clock.left < 0.2 * clock.budget:
+    """Weights by component and what they gain on validation; none where there is no time for it."""
+    if len(tuned) < 2 or clock.left < 0.15 * clock.budget:
         return {}, 0.0
     options.report(Progress("blend", 0.68))
     questions = protocol.validation.sample(BLEND_CELLS)
     scorers = {one.component.name: one.scorer for one in tuned}
     table = BlendTable.build(scorers, questions, options.check)
-    return table.weights(protocol.cut, options.check)
+    return table.weights(protocol.cut, options.seed, options.check)
 
 
 def _refitted(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
+import torch
 from scipy import sparse
 
 from apps.ml.base import TrainOptions
@@ -36,8 +38,7 @@ from apps.ml.ordered_items import (
 )
 from apps.ml.text_files import EventLists
 
-FLOPS = 1.5e10
-"""Floating point operations a second and thread that estimates reckon with: a slow machine's."""
+PROBE = 1_500
 LEAST_EPOCHS, MOST_EPOCHS = 4, 30
 DENSE_BYTES = 6e9
 """Most that the matrices of a regression may take together (three of N x N)."""
@@ -146,7 +147,7 @@ def regression_component(options: TrainOptions, share: float = 0.4) -> Component
 
     def cost(lists: EventLists, settings: Settings) -> float:
         n = min(lists.n_items, most_items())
-        return 1.0 + 1.6 * n**3 / (FLOPS * options.threads)
+        return 1.0 + n**3 * seconds_per_flop(options.threads)
 
     start: Settings = {
         "ridge": 150.0,
@@ -165,6 +166,17 @@ def regression_component(options: TrainOptions, share: float = 0.4) -> Component
         ("whole", (1.0, 0.0)),
     )
     return Component("ordered_ease", start, moves, fit, ("decay",), cost, share)
+
+
+@cache
+def seconds_per_flop(threads: int) -> float:
+    """Seconds of one n^3-th of inverting an n x n matrix on this machine as busy as it is, with a margin."""
+    torch.set_num_threads(threads)
+    system = torch.eye(PROBE) * PROBE + 1.0
+    torch.cholesky_inverse(torch.linalg.cholesky(system[:64, :64]))
+    begun = time.monotonic()
+    torch.cholesky_inverse(torch.linalg.cholesky(system))
+    return 1.3 * (time.monotonic() - begun) / PROBE**3
 
 
 def most_items() -> int:

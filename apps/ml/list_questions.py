@@ -22,8 +22,13 @@ from apps.ml.topn import Floats
 CUTS = (10, 20)
 DEPTH = 60
 """Candidates a scorer brings to a blend, per question."""
-RISE = 1.001
+RISE = 1.0005
 """A step of the weights must gain this much: less is chance."""
+BAGS, ROUNDS = 4, 4
+LEAST_WEIGHT = 0.03
+"""A smaller part of a blend is not worth a fit."""
+CLEARLY_BETTER = 1.01
+"""The mean of the bags is taken unless one answer beats it by this much on everyone."""
 STEPS = (0.0, 0.6, 0.8, 1.25, 1.7)
 NEW_SHARES = (0.1, 0.3, 0.6)
 Check = Callable[[], None]
@@ -151,11 +156,11 @@ def per_question(scores: Floats, targets: EventLists) -> dict[str, NDArray[np.fl
     for cut in CUTS:
         some = hits[:, :cut]
         steps = discount[: some.shape[1]]
-        ideal = np.cumsum(1 / np.log2(np.arange(2, cut + 2)))[np.clip(sizes, 1, cut) - 1]
-        found[f"hit{cut}"] = some.any(axis=1).astype(np.float64)
-        found[f"ndcg{cut}"] = np.divide((some * steps).sum(axis=1), ideal)
-        found[f"recall{cut}"] = some.sum(axis=1) / np.maximum(sizes, 1)
-        found[f"mrr{cut}"] = (some / np.arange(1, some.shape[1] + 1)).max(axis=1, initial=0.0)
+        perfect = np.cumsum(1 / np.log2(np.arange(2, cut + 2)))[np.clip(sizes, 1, cut) - 1]
+        found[f"hit{cut}"] = np.asarray(some.any(axis=1), dtype=np.float64)
+        found[f"ndcg{cut}"] = np.asarray(some @ steps / perfect)
+        found[f"recall{cut}"] = np.asarray(some.sum(axis=1) / np.maximum(sizes, 1))
+        found[f"mrr{cut}"] = np.asarray(np.max(some / np.arange(1, some.shape[1] + 1), axis=1, initial=0.0))
     return found
 
 
@@ -196,8 +201,12 @@ class BlendTable:
             right[rows, : ids.shape[1]] = np.isin(keys, wanted) & ~twice
         return cls(tuple(scorers), z, right, _distinct(questions.targets))
 
-    def quality(self, weights: NDArray[np.float64], cut: int) -> float:
-        """Mean NDCG at the cut."""
+    def quality(
+        self, weights: NDArray[np.float64], cut: int, counts: NDArray[np.float64] | None = None
+    ) -> float:
+        """Mean of NDCG at the cut and at three times it, which is calmer; counts: how often each question
+        counts.
+        """
         used = weights > 0
         if not used.any() or not len(self.z):
             return 0.0
@@ -205,52 +214,67 @@ class BlendTable:
         total[np.isnan(total)] = -np.inf
         rows, places = np.nonzero(self.right)
         value = total[rows, places]
-        discounts = np.concatenate([1 / np.log2(np.arange(2, cut + 2)), [0.0]])
+        far = 3 * cut
         above = np.empty(len(rows), dtype=np.int64)
         for start in range(0, len(rows), 4_096):
             part = slice(start, start + 4_096)
             above[part] = (total[rows[part]] > value[part, None]).sum(axis=1)
-        above[~np.isfinite(value)] = cut
-        gain = np.bincount(rows, weights=discounts[np.minimum(above, cut)], minlength=len(self.z))
-        ideal = np.cumsum(discounts[:cut])[np.clip(self.sizes, 1, cut) - 1]
-        return float((gain / ideal).mean())
+        above[~np.isfinite(value)] = far
+        steps = 1 / np.log2(np.arange(2, far + 2))
+        total_gain = np.zeros(len(self.z))
+        for end in (cut, far):
+            discounts = np.where(np.arange(far + 1) < end, np.append(steps, 0.0), 0.0)
+            gain = np.bincount(rows, weights=discounts[np.minimum(above, far)], minlength=len(self.z))
+            total_gain += 0.5 * gain / np.cumsum(steps)[np.clip(self.sizes, 1, end) - 1]
+        return float(total_gain.mean() if counts is None else counts @ total_gain / counts.sum())
 
-    def weights(self, cut: int, check: Check | None = None) -> tuple[dict[str, float], float]:
-        """Weights summing to 1 by coordinate ascent, from the best scorer alone and from all alike; and
-        their quality.
+    def weights(self, cut: int, seed: int = 0, check: Check | None = None) -> tuple[dict[str, float], float]:
+        """Weights summing to 1, and the gain of their quality over the best scorer alone (1 = none).
+
+        Coordinate ascent on resamples of the questions, averaged: one answer on few questions overfits.
         """
         count = len(self.names)
-        alone = [self.quality(row, cut) for row in np.eye(count)]
-        starts = [np.eye(count)[int(np.argmax(alone))], np.maximum(np.array(alone), 1e-9) ** 2]
-        best, best_quality = starts[0], max(alone)
-        for start in starts:
-            found, quality = self._ascend(start / start.sum(), cut, check)
-            if quality > best_quality * RISE:
-                best, best_quality = found, quality
-        return dict(zip(self.names, best.tolist(), strict=True)), best_quality
+        alone = np.array([self.quality(row, cut) for row in np.eye(count)])
+        rng = np.random.default_rng(seed)
+        single = np.eye(count)[int(np.argmax(alone))]
+        fair = np.maximum(alone / max(alone.max(initial=0.0), 1e-12), 1e-3) ** 3
+        answers = []
+        for bag in range(BAGS):
+            drawn = rng.integers(0, len(self.z), len(self.z))
+            counts = np.bincount(drawn, minlength=len(self.z)).astype(np.float64)
+            start = fair / fair.sum() if bag % 2 else 0.7 * single + 0.3 * fair / fair.sum()
+            answers.append(self._ascend(start, cut, counts, check))
+        mean = np.mean(answers, axis=0)
+        mean = np.where(mean < LEAST_WEIGHT, 0.0, mean)
+        candidates = [mean / mean.sum(), *answers]
+        found = [self.quality(weights, cut) for weights in candidates]
+        best = 0 if found[0] * CLEARLY_BETTER >= max(found) else int(np.argmax(found))
+        gain = found[best] / max(float(alone.max()), 1e-12)
+        return dict(zip(self.names, candidates[best].tolist(), strict=True)), gain
 
     def _ascend(
-        self, weights: NDArray[np.float64], cut: int, check: Check | None
-    ) -> tuple[NDArray[np.float64], float]:
-        quality = self.quality(weights, cut)
-        for _ in range(8):
+        self, weights: NDArray[np.float64], cut: int, counts: NDArray[np.float64], check: Check | None
+    ) -> NDArray[np.float64]:
+        quality = self.quality(weights, cut, counts)
+        for _ in range(ROUNDS):
             before = quality
             for place in range(len(weights)):
                 if check is not None:
                     check()
                 # a scorer that is off is tried at shares of the rest; one that is on is scaled
-                rest = weights.sum() - weights[place]
-                now = weights[place]
+                rest, now = weights.sum() - weights[place], weights[place]
                 tries = [now * step for step in STEPS] if now else [rest * share for share in NEW_SHARES]
+                best = weights
                 for value in tries:
                     moved = weights.copy()
                     moved[place] = value
-                    found = self.quality(moved, cut)
+                    found = self.quality(moved, cut, counts) if moved.any() else 0.0
                     if found > quality * RISE:
-                        weights, quality = moved / moved.sum(), found
+                        best, quality = moved, found
+                weights = best / best.sum()
             if quality <= before * RISE:
                 break
-        return weights, quality
+        return weights
 
 
 def _distinct(targets: EventLists) -> Ints:

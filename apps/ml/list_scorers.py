@@ -204,10 +204,14 @@ class NeighbourScorer:
         return cls(how, last, turned, places, idf.astype(np.float32), popularity(lists))
 
     def score(self, lists: EventLists) -> Floats:
+        return with_backoff(self.evidence(lists), self.popular)
+
+    def evidence(self, lists: EventLists) -> Floats:
+        """What neighbours say, 0 where they say nothing: float32 [B, N]."""
         asked = profiles(lists, self.how.decay)
         asked.data = asked.data * self.idf[asked.indices]
         if not self.rows.shape[0]:
-            return with_backoff(np.zeros((len(lists), lists.n_items), np.float32), self.popular)
+            return np.zeros((len(lists), lists.n_items), dtype=np.float32)
         alike = sparse.csr_matrix(asked @ self.turned)
         sizes = np.maximum(np.diff(self.rows.indptr), 1).astype(np.float32)
         alike.data = alike.data / sizes[alike.indices] ** self.how.length
@@ -222,7 +226,7 @@ class NeighbourScorer:
         if self.how.popular_discount:
             count = np.asarray(self.rows.sum(axis=0)).ravel()
             found /= (np.maximum(count, 1.0) ** self.how.popular_discount).astype(np.float32)[None, :]
-        return with_backoff(found, self.popular)
+        return found
 
     def _spoken(self, lists: EventLists, alike: Csr) -> Floats:
         """Sums of likeness * near ** (places between the latest common item and the item spoken for - 1)."""

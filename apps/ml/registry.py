@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from apps.ml.configs import PRESETS, Config, content, factors, neighbours, popularity, repeat, sequences
+from apps.ml.configs import (
+    PRESETS,
+    Config,
+    content,
+    factors,
+    neighbours,
+    popularity,
+    repeat,
+    sequences,
+    sessions,
+)
 from apps.ml.errors import InvalidValue
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH
 
@@ -165,6 +175,30 @@ FAMILIES: dict[str, Family] = {
             popularity.SegmentPopularConfig,
             "apps.ml.models.segment_popular:SegmentPopularModel",
             when="Shops that know little of each shopper but where they live or what they are.",
+        ),
+        Family(
+            "co_visit",
+            "What comes after",
+            "What follows the last items within a few clicks.",
+            sessions.CoVisitConfig,
+            "apps.ml.models.co_visit:CoVisitModel",
+            when="Much browsing in order: clicks of sessions, plays; also the fastest to train.",
+        ),
+        Family(
+            "session_knn",
+            "Sessions alike",
+            "What sessions that share the last items went on with.",
+            sessions.SessionKnnConfig,
+            "apps.ml.models.session_knn:SessionKnnModel",
+            when="Many short sessions of strangers; beside or instead of a network.",
+        ),
+        Family(
+            "association",
+            "Basket rules",
+            "What baskets add to the items at hand, by rules one can read.",
+            sessions.AssociationConfig,
+            "apps.ml.models.association:AssociationModel",
+            when="Carts and product pages of shops whose baskets hold several items.",
         ),
     )
 }

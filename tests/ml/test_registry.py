@@ -26,6 +26,9 @@ def test_the_built_in_families() -> None:
         "buy_again",
         "tifu_knn",
         "segment_popular",
+        "co_visit",
+        "session_knn",
+        "association",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()
