@@ -262,12 +262,11 @@ def candidates_of(tops: Sequence[TopN], users: Ints, facts: Facts, depth: int) -
     not list it gives its list's least score and place 0.
     """
     table = BlendTable.from_lists(tops).near([top.head(depth) for top in tops])
-    n, c = table.ids.shape
     own = np.moveaxis(table.norms, 0, 2).astype(np.float32)
     placed = np.stack([_places_of(top, table.ids) for top in tops], axis=2)
     listed = table.listed.sum(axis=0).astype(np.float32)[:, :, None]
     values = np.concatenate([own, placed, listed, facts.features(users, table.ids)], axis=2)
-    return Candidates(table.ids, values.reshape(n, c, -1))
+    return Candidates(table.ids, values)
 
 
 def _places_of(top: TopN, ids: Ids) -> Floats:
