@@ -16,7 +16,7 @@ from apps.jobs import queue, services
 from apps.jobs.kinds import kind_get
 from apps.jobs.models import Job, JobStatus
 from apps.ml.artifacts import load_model
-from apps.training import runs
+from apps.training import runs, studies
 from apps.training.models import ModelVersion, Recipe, TrainingRun
 from apps.training.recipes import recipe_update, recipes_ensure
 from tests.processes import RealProcess
@@ -113,3 +113,32 @@ def test_cancel_stops_a_run_between_epochs(slow_recipe: Recipe, celery_worker_pr
     assert job.progress < 1
     assert not ModelVersion.objects.exists()
     assert folders() == []
+
+
+def test_killed_study_goes_on_with_the_trial_it_was_at(
+    slow_recipe: Recipe, celery_worker_process: WorkerStart
+) -> None:
+    recipe_update(recipe=slow_recipe, changes={"config": {"epochs": 60, "tolerance": 0.0}}, by=None)
+    study = studies.study_create(
+        recipe=slow_recipe, space={"alpha": {}, "regularisation": {}}, max_trials=4, pruning=False
+    )
+    (job,) = studies.study_jobs(study)
+    first = celery_worker_process("train")
+    queue.job_enqueue(job)
+    wait_for(job, lambda job: job.message == "trial 1", first)
+    first.kill()
+    interrupted = study.trials.get(number=1)
+    before = study.trials.get(number=0)
+    assert (interrupted.state, before.state) == ("running", "complete")
+    second = celery_worker_process("train")
+    Job.objects.filter(pk=job.pk).update(heartbeat_at=Now() - timedelta(seconds=31))
+    for wake in services.jobs_sweep():
+        queue.wake_up(kind=wake.kind, job_id=wake.job_id)
+    job = wait_for(job, lambda job: job.is_final, second)
+    assert (job.status, job.attempts) == (JobStatus.DONE, 2), job.error
+    rows = list(study.trials.order_by("number"))
+    assert [(row.number, row.state) for row in rows] == [(n, "complete") for n in range(4)]
+    assert (rows[1].params, rows[1].attempts) == (interrupted.params, 2)
+    assert (rows[0].value, rows[0].attempts) == (before.value, 1), "what was done is not done again"
+    study.refresh_from_db()
+    assert study.finished_at is not None
