@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,10 @@ from apps.ml.dataset import Ints
 from apps.ml.signals import Csr
 
 Weighting = Literal["cosine", "tfidf", "bm25"]
+Found = TypeVar("Found")
 BM25_K1 = 1.2
 BM25_B = 0.75
-PRODUCT_CELLS = 20_000_000
+PRODUCT_CELLS = 10_000_000
 """Upper bound of non-zeros held by one block of the product."""
 
 
@@ -73,6 +76,7 @@ def nearest(
     shrink: float = 0.0,
     selves: Ints | None = None,
     check: Callable[[], None] | None = None,
+    threads: int = 1,
 ) -> Csr:
     """The k most similar `rows` of each query by cosine, damped where there is little evidence.
 
@@ -80,13 +84,14 @@ def nearest(
     of it, -1 for none: int64 [n_queries]. check: called before every block, may raise to cancel. Returns
     float32 CSR [n_queries, n_rows] with at most k positive entries per row.
     """
-    query_norms, row_norms = norms(queries), norms(rows)
-    found = []
-    for start, product in products(queries, rows, selves, check):
+    query_norms, row_norms = norms(queries).astype(np.float32), norms(rows).astype(np.float32)
+
+    def near(start: int, product: Csr) -> Csr:
         owner = np.repeat(np.arange(start, start + product.shape[0]), np.diff(product.indptr))
-        product.data = product.data / (query_norms[owner] * row_norms[product.indices] + shrink)
-        found.append(strongest(product, k))
-    return stacked(found, rows.shape[0])
+        product.data /= query_norms[owner] * row_norms[product.indices] + np.float32(shrink)
+        return strongest(product, k)
+
+    return stacked(in_blocks(queries, sparse.csr_matrix(rows.T), near, selves, check, threads), rows.shape[0])
 
 
 def products(
@@ -98,14 +103,52 @@ def products(
     selves: int64 [n_queries], the row whose product with this query is taken as 0, -1 for none. check: called
     before every block, may raise.
     """
-    turned = sparse.csc_matrix(rows.T)
-    for start, stop in _blocks(queries, rows):
+    turned = sparse.csr_matrix(rows.T)
+    for start, stop in _blocks(queries, turned):
         if check is not None:
             check()
         product = sparse.csr_matrix(queries[start:stop] @ turned)
         if selves is not None:
             product.data[product.indices == np.repeat(selves[start:stop], np.diff(product.indptr))] = 0.0
         yield start, product
+
+
+def in_blocks(
+    queries: Csr,
+    turned: Csr,
+    work: Callable[[int, Csr], Found],
+    selves: Ints | None = None,
+    check: Callable[[], None] | None = None,
+    threads: int = 1,
+) -> list[Found]:
+    """What `work` makes of each block of queries @ turned, in order; it gets the first query's row and may
+    change the block.
+
+    turned: the rows as columns, CSR. threads: blocks made side by side; SciPy's products let the interpreter
+    go. check: called in the calling thread before each block is begun, may raise.
+    """
+
+    def one(start: int, stop: int) -> Found:
+        product = sparse.csr_matrix(queries[start:stop] @ turned)
+        if selves is not None:
+            product.data[product.indices == np.repeat(selves[start:stop], np.diff(product.indptr))] = 0.0
+        return work(start, product)
+
+    found: list[Found] = []
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        waiting: deque[Future[Found]] = deque()
+        try:
+            for start, stop in _blocks(queries, turned):
+                if check is not None:
+                    check()
+                waiting.append(pool.submit(one, start, stop))
+                if len(waiting) > threads:
+                    found.append(waiting.popleft().result())
+            found += [future.result() for future in waiting]
+        finally:
+            for future in waiting:
+                future.cancel()
+    return found
 
 
 def stacked(blocks: list[Csr], n_columns: int) -> Csr:
@@ -133,12 +176,11 @@ def strongest(matrix: Csr, k: int) -> Csr:
     return found
 
 
-def _blocks(queries: Csr, rows: Csr) -> Iterator[tuple[int, int]]:
+def _blocks(queries: Csr, turned: Csr) -> Iterator[tuple[int, int]]:
     """Ranges of queries whose product stays within PRODUCT_CELLS, whatever the sparsity."""
-    columns = np.bincount(rows.indices, minlength=rows.shape[1])
-    touched = queries.astype(np.float64)
-    touched.data[:] = 1.0
-    cost = np.minimum(np.asarray(touched @ columns).ravel(), rows.shape[0])
+    columns = np.diff(turned.indptr).astype(np.float64)
+    touched = sparse.csr_matrix((np.ones(queries.nnz), queries.indices, queries.indptr), shape=queries.shape)
+    cost = np.minimum(np.asarray(touched @ columns).ravel(), turned.shape[1])
     start, total = 0, 0.0
     for row, cells in enumerate(cost):
         if total + cells > PRODUCT_CELLS and row > start:

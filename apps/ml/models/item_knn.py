@@ -22,7 +22,7 @@ from apps.ml.configs import Config
 from apps.ml.configs.neighbours import ItemKnnConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.signals import Csr, basket_item, user_item
-from apps.ml.similarity import norms, products, stacked, strongest, weigh
+from apps.ml.similarity import in_blocks, norms, stacked, strongest, weigh
 from apps.ml.topn import Floats
 
 ROUNDING = 1e-6
@@ -118,26 +118,29 @@ def _neighbours(
     totals = np.maximum(documents @ np.asarray(documents.sum(axis=0)).ravel() - lengths**2, 0.0)
     amount = config.category_prior * float(totals[totals > 0].mean()) if (totals > 0).any() else 0.0
     codes, prior = category_company(documents, totals, categories, config.neighbours)
-    discount = np.maximum(lengths, 1e-12) ** config.popularity_discount + config.shrink
-    for_shoppers, beside = [], []
-    for start, product in products(documents, documents, np.arange(n), options.check):
+    discount = (np.maximum(lengths, 1e-12) ** config.popularity_discount + config.shrink).astype(np.float32)
+
+    def both(start: int, product: Csr) -> tuple[Csr, Csr]:
         stop = start + product.shape[0]
-        discounted = product.copy()
-        discounted.data = product.data / discount[product.indices]
-        kept = strongest(discounted, config.neighbours)
-        own = sparse.diags(
-            np.asarray(kept.max(axis=1).todense()).ravel() * config.own_weight, start, (stop - start, n)
-        )
-        for_shoppers.append(sparse.csr_matrix(kept + own))
         evidence = totals[start:stop].copy()
         if amount > 0:
             known = codes[start:stop] >= 0
             company = sparse.diags(known * amount) @ prior[np.maximum(codes[start:stop], 0)]
-            product = sparse.csr_matrix(product + _off_diagonal(sparse.csr_matrix(company), start))
+            drawn = sparse.csr_matrix(product + _off_diagonal(sparse.csr_matrix(company), start))
             evidence += known * amount
-        product = sparse.diags(np.divide(1.0, evidence, where=evidence > 0, out=evidence * 0)) @ product
-        beside.append(strongest(sparse.csr_matrix(product), config.neighbours))
-    return stacked(for_shoppers, n), stacked(beside, n)
+        # the divisor is the same all along a row: those that stay are the same before and after
+        kept = strongest(drawn if amount > 0 else product, config.neighbours)
+        beside = sparse.csr_matrix(sparse.diags(_inverse(evidence)) @ kept).astype(np.float32)
+        product.data /= discount[product.indices]
+        kept = strongest(product, config.neighbours)
+        own = sparse.diags(
+            np.asarray(kept.max(axis=1).todense()).ravel() * config.own_weight, start, (stop - start, n)
+        )
+        return sparse.csr_matrix(kept + own).astype(np.float32), beside
+
+    turned = sparse.csr_matrix(documents.T)
+    found = in_blocks(documents, turned, both, np.arange(n), options.check, options.threads)
+    return stacked([one for one, _ in found], n), stacked([other for _, other in found], n)
 
 
 def category_company(

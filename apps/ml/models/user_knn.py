@@ -61,6 +61,7 @@ class UserKnnModel(Model[UserKnnConfig]):
             config.shrink,
             selves=np.arange(len(dataset.users)),
             check=options.check,
+            threads=options.threads,
         )
         interest = user_item(dataset, config.interest_half_life_days, aggregate="max")
         history = History.from_dataset(dataset)
