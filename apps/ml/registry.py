@@ -32,6 +32,7 @@ class Family:
 
     shared: one list serves every shopper. standard: its recipe is active in a new shop, and comparisons take
     it unless told otherwise; the others wait for staff, or for the automatic choice, to switch them on.
+    explicit: it learns from ratings only, and raises DataMissing where the shop has none.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Family:
     when: str = ""
     shared: bool = False
     standard: bool = False
+    explicit: bool = False
 
     @property
     def list_length(self) -> int:
@@ -76,6 +78,7 @@ FAMILIES: dict[str, Family] = {
             "What sells most, recent sales counting more.",
             popularity.PopularConfig,
             "apps.ml.models.popular:PopularModel",
+            when="Every shop: for strangers, and as the measure that others must beat.",
             shared=True,
             standard=True,
         ),
@@ -85,6 +88,7 @@ FAMILIES: dict[str, Family] = {
             "What sells more now than it used to.",
             popularity.TrendConfig,
             "apps.ml.models.popular:TrendModel",
+            when="Shops whose assortment turns over fast: seasons, fashions, news.",
             shared=True,
             standard=True,
         ),
@@ -94,6 +98,7 @@ FAMILIES: dict[str, Family] = {
             "The shopper's own items by how often and how lately.",
             popularity.PersonalConfig,
             "apps.ml.models.personal:PersonalModel",
+            when="Shops whose shoppers come back for the same items.",
             standard=True,
         ),
         Family(
@@ -102,6 +107,7 @@ FAMILIES: dict[str, Family] = {
             "Items that share shoppers and baskets.",
             neighbours.ItemKnnConfig,
             "apps.ml.models.item_knn:ItemKnnModel",
+            when="Product pages and carts, and shops with baskets of several items.",
             standard=True,
         ),
         Family(
@@ -110,6 +116,7 @@ FAMILIES: dict[str, Family] = {
             "What shoppers with like histories choose.",
             neighbours.UserKnnConfig,
             "apps.ml.models.user_knn:UserKnnModel",
+            when="Shops with many shoppers of like tastes and a few dozen events each.",
             standard=True,
         ),
         Family(
@@ -118,6 +125,7 @@ FAMILIES: dict[str, Family] = {
             "Items whose text and categories resemble the shopper's.",
             content.ContentConfig,
             "apps.ml.models.content:ContentModel",
+            when="New or rarely bought items, and catalogues with good texts.",
             standard=True,
         ),
         Family(
@@ -126,6 +134,7 @@ FAMILIES: dict[str, Family] = {
             "Hidden tastes learned by alternating least squares.",
             factors.AlsConfig,
             "apps.ml.models.als:AlsModel",
+            when="Large catalogues with little history per shopper.",
             standard=True,
         ),
         Family(
@@ -134,6 +143,7 @@ FAMILIES: dict[str, Family] = {
             "Each item predicted from all others, in closed form.",
             factors.EaseConfig,
             "apps.ml.models.ease:EaseModel",
+            when="Up to some ten thousand items and dense histories: often the best single source.",
             standard=True,
         ),
         Family(
@@ -199,6 +209,15 @@ FAMILIES: dict[str, Family] = {
             sessions.AssociationConfig,
             "apps.ml.models.association:AssociationModel",
             when="Carts and product pages of shops whose baskets hold several items.",
+        ),
+        Family(
+            "biased_mf",
+            "Star prediction",
+            "What the shopper would rate highest, by hidden tastes learned from stars.",
+            ratings.BiasedMfConfig,
+            "apps.ml.models.biased_mf:BiasedMfModel",
+            when="Shops whose shoppers rate much of what they get; beside a source that knows what sells.",
+            explicit=True,
         ),
     )
 }
