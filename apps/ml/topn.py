@@ -90,7 +90,7 @@ class TopN:
 
 
 def top_k(scores: Floats, item_ids: Ids, k: int) -> TopN:
-    """The k best columns of each row; -inf and NaN mean "not a candidate".
+    """The k best columns of each row; NaN and infinite scores mean "not a candidate".
 
     scores: [n, n_items]; item_ids: [n_items], ascending. Equal scores are ordered by ascending id, so the
     answer does not depend on memory layout.
