@@ -38,3 +38,9 @@ document.querySelectorAll("[data-file]").forEach((zone) => {
         tell();
     });
 });
+
+// A slider says where it stands.
+document.addEventListener("input", (event) => {
+    const told = event.target.matches(".rp-mix input[type=range]") && event.target.parentElement.querySelector("output");
+    if (told) told.value = event.target.value;
+});
