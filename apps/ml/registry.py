@@ -15,6 +15,7 @@ from apps.ml.configs import (
     factors,
     neighbours,
     popularity,
+    ratings,
     repeat,
     sequences,
     sessions,
@@ -218,6 +219,23 @@ FAMILIES: dict[str, Family] = {
             "apps.ml.models.biased_mf:BiasedMfModel",
             when="Shops whose shoppers rate much of what they get; beside a source that knows what sells.",
             explicit=True,
+        ),
+        Family(
+            "rating_knn",
+            "Stars of like products",
+            "What the shopper would rate highest, by what they gave the most similar products.",
+            ratings.RatingKnnConfig,
+            "apps.ml.models.rating_knn:RatingKnnModel",
+            when="The same shops, where a prediction must be explained in one sentence.",
+            explicit=True,
+        ),
+        Family(
+            "bpr",
+            "Pairwise ranking",
+            "Hidden tastes learned from pairs: what was chosen above what was not.",
+            factors.BprConfig,
+            "apps.ml.models.bpr:BprModel",
+            when="Many shoppers with few choices each, where the order at the top is all that counts.",
         ),
     )
 }

@@ -29,6 +29,9 @@ def test_the_built_in_families() -> None:
         "co_visit",
         "session_knn",
         "association",
+        "biased_mf",
+        "rating_knn",
+        "bpr",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()

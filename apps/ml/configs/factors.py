@@ -28,6 +28,25 @@ class AlsConfig(Config):
 
 
 @dataclass(frozen=True)
+class BprConfig(Config):
+    """Factors learned from pairs of items, one chosen and one not. half_life_days: a choice is drawn the
+    less often, the older it is.
+    """
+
+    factors: int = number(64, 1)
+    epochs: int = number(40, 1)
+    learning_rate: float = number(0.1, 1e-6)
+    regularisation: float = number(0.01, 0.0)
+    batch_size: int = number(4_096, 1)
+    half_life_days: float | None = number(90.0, 0.01)
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {"factors": 8, "epochs": 30, "batch_size": 512},
+        "small": {"factors": 32, "epochs": 30},
+    }
+
+
+@dataclass(frozen=True)
 class EaseConfig(Config):
     """Item-item linear autoencoder in closed form, with decayed rows and decayed profiles."""
 

@@ -61,8 +61,8 @@ class AlsModel(Model[AlsConfig]):
         users_UF = torch.zeros(extra.shape[0], config.factors, device=device)
         items_NF = (torch.randn(extra.shape[1], config.factors, generator=generator) * 0.01).to(device)
         if isinstance(options.start, AlsModel):
-            _take_over(users_UF, dataset.users, options.start.user_factors, options.start.history.users)
-            _take_over(items_NF, dataset.items, options.start.item_factors, options.start.history.items)
+            take_over(users_UF, dataset.users, options.start.user_factors, options.start.history.users)
+            take_over(items_NF, dataset.items, options.start.item_factors, options.start.history.items)
         n_pairs, last = max(extra.nnz, 1), np.inf
         ridge = Ridge(config.regularisation, config.frequency_exponent)
         how = (ridge, config.cg_steps, options.threads, options.check)
@@ -165,7 +165,7 @@ def products(queries: Floats, items: Floats) -> Floats:
     return np.matmul(queries, items.T, out=scores_array(len(queries), len(items)))
 
 
-def _take_over(fresh: torch.Tensor, ids: IdMap, learned: Floats, known: IdMap) -> None:
+def take_over(fresh: torch.Tensor, ids: IdMap, learned: Floats, known: IdMap) -> None:
     """Writes what an earlier model learned into the rows of the same raw ids, where the sizes agree."""
     if fresh.shape[1] == learned.shape[1]:
         rows = known.rows(ids.ids)
