@@ -19,7 +19,7 @@ from apps.ml.dataset import Dataset
 from apps.ml.errors import Cancelled, MLError
 from apps.ml.evaluate import Evaluation, evaluate_lists
 from apps.ml.protocols import Split, Truth, Variant, truth_of
-from apps.ml.registry import FAMILIES
+from apps.ml.registry import FAMILIES, family_get
 from apps.ml.topn import TopN
 from apps.ml.train import train
 
@@ -90,26 +90,40 @@ class Trials:
         """Seconds until the deadline."""
         return self.deadline - self.clock()
 
+    def until_deadline(self) -> TrainOptions:
+        """The caller's options, stopping at the deadline too."""
+        return self._options(self.deadline)
+
+    def stopping(self) -> Callable[[], bool]:
+        """Whether the deadline has come or the caller wants to stop."""
+        return self._options(self.deadline).should_stop or (lambda: False)
+
+    def stop_check(self) -> None:
+        """Raises Cancelled if it was the caller who stopped, not the deadline."""
+        self.options.check()
+
     def lists(self, family: str, config: Config, held: Held) -> TopN:
         """The family's served lists for the judges of a split."""
-        model = train(family, config, held.split.train, self._options(self.deadline))
+        model = train(family, config, held.split.train, self.until_deadline())
         return model.served_lists(held.truth.users, EXCLUDE[held.variant])
 
     def attempt(self, family: str, config: Config, held: Held, until: float | None = None) -> Tried | None:
         """Fitted, listed and judged; None with a warning when it fails or would pass the deadline."""
-        started = self.clock()
+        started, title = self.clock(), FAMILIES[family].title
         try:
             options = self._options(self.deadline if until is None else min(until, self.deadline))
             model: Model[Any] = train(family, config, held.split.train, options)
             top = model.served_lists(held.truth.users, EXCLUDE[held.variant])
         except Cancelled:
-            if self.options.should_stop is not None and self.options.should_stop():
-                raise
-            self.warnings.append(("%(family)s did not finish in time and was left out.", {"family": family}))
+            self.stop_check()
+            self.warnings.append(("%(family)s did not finish in time and was left out.", {"family": title}))
             return None
         except (MLError, ValueError, FloatingPointError, MemoryError, np.linalg.LinAlgError) as error:
             self.warnings.append(
-                ("%(family)s failed and was left out: %(error)s", {"family": family, "error": str(error)})
+                (
+                    "%(family)s failed and was left out: %(error)s",
+                    {"family": title, "error": str(error)},
+                )
             )
             return None
         return Tried(family, config, top, held.evaluate(top), self.clock() - started)
@@ -122,8 +136,7 @@ class Trials:
             model: Model[Any] = train(family, None, sample, self._options(self.deadline))
             model.served_lists(users[:200])
         except (MLError, ValueError, FloatingPointError, np.linalg.LinAlgError):
-            if self.options.should_stop is not None and self.options.should_stop():
-                raise
+            self.stop_check()
             return None
         return float((self.clock() - started) * max(1.0, len(full) / max(len(sample), 1)) ** PROBE_GROWTH)
 
@@ -194,5 +207,5 @@ def _values_near(value: object, item: dataclasses.Field[Any]) -> Sequence[object
 
 
 def families_known(names: Sequence[str] | None) -> list[str]:
-    """These families, or all of the registry; KeyError for an unknown one."""
-    return [FAMILIES[name].name for name in (names or FAMILIES)]
+    """These families, or all of the registry; InvalidValue for an unknown one."""
+    return [family_get(name).name for name in (names or FAMILIES)]

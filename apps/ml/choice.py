@@ -22,8 +22,10 @@ import numpy as np
 
 from apps.ml.base import Model, Progress, TrainOptions
 from apps.ml.blend import blend_many
+from apps.ml.blend_scoring import Worth
 from apps.ml.candidates import (
     EXCLUDE,
+    PROBE_EVENTS,
     Clock,
     Held,
     Trials,
@@ -36,22 +38,26 @@ from apps.ml.choice_words import Words, words_of
 from apps.ml.configs import Config
 from apps.ml.configs.ensembles import StackedConfig
 from apps.ml.dataset import DAY, Dataset, Ints
-from apps.ml.errors import DataMissing, InvalidValue, MLError
-from apps.ml.objectives import NDCG, Objective
+from apps.ml.errors import Cancelled, DataMissing, InvalidValue, MLError
+from apps.ml.objectives import NDCG, PARTS, Objective
 from apps.ml.protocols import Split, Variant, k_fold, leave_one_out, split_at
 from apps.ml.ranking_facts import Facts
 from apps.ml.registry import FAMILIES
 from apps.ml.stacking import Lesson, StackedRanker
 from apps.ml.topn import SERVED_LIST_LENGTH, TopN
 from apps.ml.train import train
-from apps.ml.tune import weights_choose
+from apps.ml.tune import weights_choose, weights_front
 
 Protocol = Literal["window", "leave_one_out", "given"]
+Kind = Literal["single", "hybrid", "stacked"]
 HYBRID, STACKED = "hybrid", "stacked"
 LESSONS = 4
 """Past windows the ranker learns from, where the data reaches back that far."""
 FIRST_ROUND, SEARCH = 0.45, 0.3
 """Shares of the budget for one fit of each family and for settings near the best; the rest combines."""
+HOPEFUL = 2.0
+"""A family is tried although it seems to need this many times the seconds left: estimates are rough, and the
+deadline stops it."""
 PROBING = 0.4
 """Share of the first round that may go into learning what each family costs."""
 HOPELESS = 0.25
@@ -73,7 +79,7 @@ class Choice:
 
     protocol: Protocol
     variant: Variant
-    kind: Literal["single", "hybrid", "stacked"]
+    kind: Kind
     configs: dict[str, Config]
     weights: dict[str, float]
     ranker: StackedRanker | None
@@ -185,6 +191,8 @@ def choose(
 def _splits(dataset: Dataset, protocol: Protocol, days: float) -> list[Split]:
     """The validation split first, then older ones (or other folds) that may teach a ranker."""
     if protocol == "window":
+        span = (dataset.end - float(dataset.timestamp.min())) / DAY if len(dataset) else 0.0
+        days = min(days, span / 3)  # a short history still needs more to learn from than to judge by
         cuts = [dataset.end - step * days * DAY for step in range(LESSONS + 2)]
         splits = [split_at(dataset, cuts[1])]
         splits += [split_at(dataset, cuts[step + 1], cuts[step]) for step in range(1, LESSONS + 1)]
@@ -201,25 +209,14 @@ def _splits(dataset: Dataset, protocol: Protocol, days: float) -> list[Split]:
 
 def _first_round(trials: Trials, held: Held, names: Sequence[str], until: float) -> list[Tried]:
     """Each family once with its defaults, cheapest first, as far as the time goes."""
-    train_part = held.split.train
-    sample = sample_of(train_part, seed=trials.options.seed)
-    costs: list[tuple[float, str]] = []
-    now = trials.clock()
-    probe_until = now + PROBING * (until - now)
-    for name in names:
-        if costs and trials.clock() > probe_until:
-            costs.append((float("inf"), name))
-            continue
-        seconds = trials.seconds_estimate(name, sample, train_part)
-        if seconds is not None:
-            costs.append((seconds, name))
+    costs = _costs(trials, held.split.train, names, until)
     tried: list[Tried] = []
     skipped = []
-    for seconds, name in sorted(costs):
-        trials.options.report(Progress("families", len(tried) / len(names) * 0.45, message=name))
+    for place, (name, seconds) in enumerate(costs.items()):
+        trials.options.report(Progress("families", 0.45 * place / len(costs), message=name))
         left = until - trials.clock()
-        if tried and (left <= 0 or seconds > 2 * left):
-            skipped.append(name)
+        if tried and (left <= 0 or seconds > HOPEFUL * left):
+            skipped.append(FAMILIES[name].title)
             continue
         found = trials.attempt(name, FAMILIES[name].config(None), held, until if tried else None)
         if found is not None:
@@ -233,20 +230,35 @@ def _first_round(trials: Trials, held: Held, names: Sequence[str], until: float)
     return sorted(tried, key=lambda one: -one.quality)
 
 
+def _costs(trials: Trials, data: Dataset, names: Sequence[str], until: float) -> dict[str, float]:
+    """Rough seconds by family, cheapest first; families there was no time to probe come last, with 0.
+
+    Small data is not probed: a fit costs no more than the probe would. A family that fails on the sample may
+    still do with everything, so it is put last as well.
+    """
+    if len(data) <= 2 * PROBE_EVENTS:
+        return dict.fromkeys(sorted(names, key=lambda name: not FAMILIES[name].shared), 0.0)
+    sample = sample_of(data, seed=trials.options.seed)
+    known: dict[str, float] = {}
+    now = trials.clock()
+    for name in names:
+        if trials.clock() - now <= PROBING * (until - now):
+            seconds = trials.seconds_estimate(name, sample, data)
+            if seconds is not None:
+                known[name] = seconds
+    rest = [name for name in names if name not in known]
+    return dict(sorted(known.items(), key=lambda pair: pair[1])) | dict.fromkeys(rest, 0.0)
+
+
 def _fallback(trials: Trials, held: Held, names: Sequence[str]) -> Tried:
     """The first family that works, whatever the clock says: an answer is better than none."""
-    patient = replace_deadline(trials, float("inf"))
+    patient = Trials(trials.options, float("inf"), trials.clock)
     for name in sorted(names, key=lambda name: not FAMILIES[name].shared):
         found = patient.attempt(name, FAMILIES[name].config({"preset": "tiny"}), held)
         if found is not None:
             return found
     reasons = "; ".join(message % params for message, params in patient.warnings)
     raise DataMissing(f"no family could be fitted: {reasons}")
-
-
-def replace_deadline(trials: Trials, deadline: float) -> Trials:
-    """The same trials with another deadline and warnings of their own."""
-    return Trials(trials.options, deadline, trials.clock)
 
 
 def _search(trials: Trials, held: Held, tried: list[Tried], until: float) -> list[Tried]:
@@ -282,43 +294,85 @@ def _combine(
     objective: Objective,
     started: float,
 ) -> Choice:
-    first = held[0]
-    best = tried[0]
+    first, best = held[0], tried[0]
     useful = [one for one in tried if one.quality >= HOPELESS * best.quality or FAMILIES[one.family].shared]
     by_model = {one.family: _figures(one.evaluation.mean) for one in tried}
-    weights = {best.family: 1.0}
     lists = {one.family: one.top for one in useful}
-    kind: Literal["single", "hybrid", "stacked"] = "single"
+    worth = Worth.from_dataset(first.split.train)
+    weights: dict[str, float] = {best.family: 1.0}
+    kind: Kind = "single"
     quality = best.quality
+    pareto: list[dict[str, Any]] = []
+    ranker = None
     if len(useful) > 1 and trials.left > 0:
         trials.options.report(Progress("weights", 0.8))
-        found = weights_choose(lists, first.truth, seed=trials.options.seed)
-        kept = {name: weight for name, weight in found.items() if weight > 0}
-        blend = blend_many([lists[name] for name in kept], list(kept.values()), SERVED_LIST_LENGTH)
-        judged = first.evaluate(blend)
+        stop = trials.stopping()
+        mixed = weights_choose(
+            lists, first.truth, seed=trials.options.seed, should_stop=stop, objective=objective, worth=worth
+        )
+        judged = first.evaluate(_cross_fitted(trials, first, lists, objective, worth))
         by_model[HYBRID] = _figures(judged.mean)
-        if judged.mean("ndcg10") > quality * BETTER:
-            weights, kind, quality = kept, "hybrid", judged.mean("ndcg10")
-    ranker = _ranker(trials, held, useful, quality, by_model)
-    if ranker is not None:
-        kind = "stacked"
-        weights = {name: weights.get(name, 0.0) for name in ranker.sources}
-    configs = {one.family: one.config for one in useful if one.family in weights}
-    facts = Facts.from_dataset(first.split.train)
+        if judged.mean("ndcg10") > quality * BETTER or not objective.only_ndcg:
+            weights = {name: weight for name, weight in mixed.items() if weight > 0}
+            kind, quality = ("hybrid" if len(weights) > 1 else "single"), judged.mean("ndcg10")
+        parts = [name for name in PARTS if getattr(objective, name) > 0]
+        shown = parts if len(parts) > 1 else [*parts, "coverage" if parts != ["coverage"] else "ndcg"]
+        pareto = weights_front(
+            lists, first.truth, worth, parts=shown, known=[mixed], seed=trials.options.seed
+        )
+        ranker = _ranker(trials, held, useful, quality, by_model) if objective.only_ndcg else None
+        if ranker is not None:
+            kind, weights = "stacked", mixed
+    trials.options.report(Progress("done", 1.0))
     return Choice(
         protocol=protocol,
         variant=first.variant,
         kind=kind,
-        configs=configs,
+        configs={one.family: one.config for one in useful if one.family in weights},
         weights=weights,
         ranker=ranker,
-        words=words_of(kind, weights, ranker, facts, by_model, first.variant),
+        words=words_of(
+            kind,
+            weights,
+            ranker,
+            Facts.from_dataset(first.split.train),
+            by_model,
+            first.variant,
+            timed=protocol == "window",
+        ),
         warnings=trials.warnings,
         by_model=by_model,
-        pareto=[],
+        pareto=pareto,
         seconds=trials.clock() - started,
         objective=objective,
     )
+
+
+def _cross_fitted(
+    trials: Trials, held: Held, lists: Mapping[str, TopN], objective: Objective, worth: Worth
+) -> TopN:
+    """The blend as shoppers would see it whom the weights were not chosen by: each half judges the other's
+    weights. What is judged by its own choice would always look too good beside a ranker taught by the past.
+    """
+    n = len(held.truth)
+    halves = np.random.default_rng(trials.options.seed).permutation(n)
+    parts = [np.sort(halves[: n // 2]), np.sort(halves[n // 2 :])]
+    blended = TopN.empty(n, SERVED_LIST_LENGTH)
+    for mine, other in (parts, parts[::-1]):
+        if not len(mine):
+            continue
+        teachers = other if len(other) else mine
+        found = weights_choose(
+            {name: top.take(teachers) for name, top in lists.items()},
+            held.truth.take(teachers),
+            seed=trials.options.seed,
+            should_stop=trials.stopping(),
+            objective=objective,
+            worth=worth,
+        )
+        top = blend_many([top.take(mine) for top in lists.values()], list(found.values()), SERVED_LIST_LENGTH)
+        blended.ids[mine], blended.scores[mine] = top.ids, top.scores
+    return blended
 
 
 def _ranker(
@@ -329,35 +383,41 @@ def _ranker(
     by_model: dict[str, dict[str, float]],
 ) -> StackedRanker | None:
     """A ranker taught by older splits, kept if it is better on the first one, then taught by that as well."""
-    older = held[1:]
-    if not older or len(useful) < 2:
-        return None
     needed = 1.3 * sum(one.seconds for one in useful) + 2.0
-    older = older[: max(0, int((trials.left * 0.7) / needed))]
+    older = held[1:][: max(0, int(0.7 * trials.left / needed))]
     if not older:
-        trials.warnings.append(("Too little time to teach a ranker; the weights decide alone.", {}))
+        if held[1:]:
+            trials.warnings.append(("Too little time to teach a ranker; the weights decide alone.", {}))
         return None
+    started = trials.clock()
+    ranker = None
     try:
         lessons = []
         for place, other in enumerate(older):
             trials.options.report(Progress("ranker", 0.85 + 0.1 * place / len(older)))
             lists = {one.family: trials.lists(one.family, one.config, other) for one in useful}
             lessons.append(Lesson(lists, Facts.from_dataset(other.split.train), other.truth))
-        config = StackedConfig(depth=50) if trials.left < 60 else StackedConfig()
         first = Lesson(
             {one.family: one.top for one in useful}, Facts.from_dataset(held[0].split.train), held[0].truth
         )
-        ranker = StackedRanker.fit(lessons, config, trials.options)
-        judged = held[0].evaluate(ranker.rank(first.lists, first.truth.users, first.facts))
+        config = StackedConfig() if trials.left > 30 else StackedConfig.preset("small")
+        listed = trials.clock()
+        taught = StackedRanker.fit(lessons, config, trials.until_deadline())
+        judged = held[0].evaluate(taught.rank(first.lists, first.truth.users, first.facts))
         by_model[STACKED] = _figures(judged.mean)
         if judged.mean("ndcg10") <= quality * BETTER:
             return None
-        return StackedRanker.fit([first, *lessons], config, trials.options)
+        ranker = taught
+        if trials.left > 1.5 * (trials.clock() - listed):
+            ranker = StackedRanker.fit([first, *lessons], config, trials.until_deadline())
+    except Cancelled:
+        trials.stop_check()
+        if ranker is None:
+            trials.warnings.append(("Too little time to teach a ranker; the weights decide alone.", {}))
     except MLError as error:
-        if trials.options.should_stop is not None and trials.options.should_stop():
-            raise
         trials.warnings.append(("No ranker was made: %(error)s", {"error": str(error)}))
-        return None
+    trials.options.report(Progress("ranker", 0.97, message=f"{trials.clock() - started:.0f} s"))
+    return ranker
 
 
 def _figures(mean: Any) -> dict[str, float]:

@@ -24,12 +24,15 @@ def words_of(
     facts: Facts,
     by_model: Mapping[str, Mapping[str, float]],
     variant: Variant,
+    timed: bool,
 ) -> Words:
-    """Sentences, most telling first. Percentages are whole numbers."""
+    """Sentences, most telling first. Percentages are whole numbers. timed: whether times are real, so that
+    days may be spoken of.
+    """
     words: Words = []
     shares = dict(sorted(weights.items(), key=lambda pair: -pair[1]))
     gap = _median(facts.user_values[:, USER_FEATURES.index("basket_gap_days")])
-    if gap is not None and gap >= 1 and shares:
+    if timed and gap is not None and gap >= 1 and shares:
         top = next(iter(shares))
         words.append(
             (
@@ -43,7 +46,7 @@ def words_of(
             ("%(percent)s %% of purchases repeat an own item.", {"percent": round(100 * (1 - novelty))})
         )
     repeat = _median(facts.item_values[:, ITEM_FEATURES.index("repeat_days")])
-    if variant == "all" and repeat is not None:
+    if timed and variant == "all" and repeat is not None:
         words.append(("An item is bought again after %(days)s days or so.", {"days": round(repeat)}))
     if kind == "single" and shares:
         words.append(
