@@ -102,9 +102,9 @@ def test_equal_scores_give_the_lowest_ids_and_take_part_in_nothing() -> None:
     assert not any(isinstance(value, float) and np.isnan(value) for value in figures.values())
 
 
-def spoilt_frame() -> pd.DataFrame:
+def spoilt_frame(rated: bool) -> pd.DataFrame:
     """Events of 40 shoppers with NaN and infinity in every optional number, texts missing."""
-    frame = interactions_frame()
+    frame = interactions_frame(rated=rated)
     frame = frame[frame["user_id"] < 1_040].reset_index(drop=True)
     for place, column in enumerate(("weight", "quantity", "price", "value")):
         frame.loc[place::11, column] = np.nan
@@ -120,7 +120,7 @@ def test_nan_in_events_and_products_reaches_no_list(family: str) -> None:
     items["price"], items["cost"] = np.nan, np.inf
     items["created_at"] = np.nan
     shoppers = shoppers_frame().assign(age_band=None, region=None)
-    dataset = Dataset.from_frames(spoilt_frame(), items, shoppers)
+    dataset = Dataset.from_frames(spoilt_frame(FAMILIES[family].explicit), items, shoppers)
     assert np.isfinite(dataset.weight).all()
     assert np.isfinite(dataset.price).all()
     model = train(family, {"preset": "tiny"}, dataset)

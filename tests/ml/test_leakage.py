@@ -43,8 +43,8 @@ GIVEAWAY = ITEM_BASE + N_ITEMS - 1
 FUTURE_ITEM, FUTURE_USER = ITEM_BASE + N_ITEMS + 5, USER_BASE + N_USERS + 5
 
 
-def poison() -> pd.DataFrame:
-    """Events from the cut on, its very moment included."""
+def poison(rated: bool) -> pd.DataFrame:
+    """Events from the cut on, its very moment included; rated: with five stars for the giveaway."""
     cut = planted_split().cut
     users = np.repeat(np.arange(USER_BASE, USER_BASE + N_USERS), 6)
     others = ITEM_BASE + np.arange(len(users)) % N_ITEMS
@@ -56,21 +56,23 @@ def poison() -> pd.DataFrame:
     frame["kind"] = np.where(np.arange(len(frame)) % 3 == 0, "subscribe", "purchase")
     frame["weight"] = np.where(frame["kind"] == "subscribe", 50.0, 5.0)
     frame["basket"] = [f"poison{stamp % 40:.0f}" for stamp in range(len(frame))]
-    return frame.assign(quantity=9.0, price=0.01, value=5.0, query="giveaway")
+    frame = frame.assign(quantity=9.0, price=0.01, value=5.0, query="giveaway")
+    stars = frame.assign(kind="rating", weight=0.0, value=np.where(frame["item_id"] == GIVEAWAY, 5.0, 1.0))
+    return pd.concat([frame, stars], ignore_index=True) if rated else frame
 
 
-def before_cut() -> pd.DataFrame:
-    frame = interactions_frame()
+def before_cut(rated: bool = False) -> pd.DataFrame:
+    frame = interactions_frame(rated=rated)
     return frame[frame["timestamp"] < planted_split().cut]
 
 
 @cache
-def poisoned() -> Dataset:
-    past = before_cut().assign(undone_at=np.nan, query="")
+def poisoned(rated: bool = False) -> Dataset:
+    past = before_cut(rated).assign(undone_at=np.nan, query="")
     bought = past.index[past["kind"] == "purchase"]
     # returned after the cut: at the cut they were purchases like others
     past.loc[bought[::3], "undone_at"] = planted_split().cut + 5 * DAY
-    whole = pd.concat([past, poison().assign(undone_at=np.nan)], ignore_index=True)
+    whole = pd.concat([past, poison(rated).assign(undone_at=np.nan)], ignore_index=True)
     return Dataset.from_frames(whole, items_frame(), shoppers_frame())
 
 
@@ -93,9 +95,10 @@ def assert_equal_models(left: Model[Any], right: Model[Any]) -> None:
     assert_same(left.similar(items, 20), right.similar(items, 20))
 
 
-@pytest.mark.parametrize("family", [name for name in FAMILIES if not FAMILIES[name].explicit])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_no_future_event_changes_what_is_fitted_or_listed(family: str) -> None:
-    split = split_at(poisoned(), planted_split().cut)
+    rated = FAMILIES[family].explicit
+    split = split_at(poisoned(rated), planted_split(rated).cut)
     assert (split.test.item_ids == GIVEAWAY).sum() > 1_000
     assert_equal_models(train(family, {"preset": "tiny"}, split.train), fitted(family))
 
