@@ -128,3 +128,37 @@ def _without(matrix: Csr, pairs: Csr) -> Csr:
     kept = matrix - matrix.multiply(pairs)
     kept.eliminate_zeros()
     return sparse.csr_matrix(kept)
+
+
+def by_order(dataset: Dataset, matrix: Csr, factor: float) -> Csr:
+    """The matrix with each shopper's values times factor ** (how many of their items they chose later).
+
+    matrix: CSR [n_users, n_items] of pairs that have an event in the dataset.
+    """
+    known = dataset.user >= 0
+    key = dataset.user[known] * len(dataset.items) + dataset.item[known]
+    # events ascend in time: the last to be written is the latest
+    latest, back = np.unique(key[::-1], return_index=True)
+    moment = len(key) - 1 - back
+    owner = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    when = moment[np.searchsorted(latest, owner * len(dataset.items) + matrix.indices)]
+    order = np.lexsort((-when, owner))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(matrix.indptr[:-1], np.diff(matrix.indptr))
+    data = (matrix.data * np.power(float(factor), rank)).astype(np.float32)
+    return sparse.csr_matrix((data, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def attribute_item(dataset: Dataset, columns: tuple[str, ...] = ("category", "brand", "group_key")) -> Csr:
+    """One row per value of each catalogue column that two items or more share: float32 CSR [n_values,
+    n_items], 1 where the item has it.
+    """
+    parts = []
+    for column in columns:
+        names = np.asarray(dataset.text(column), dtype=np.str_)
+        has = np.flatnonzero(names != "")
+        _, codes = np.unique(names[has], return_inverse=True)
+        shape = (int(codes.max(initial=-1)) + 1, len(dataset.items))
+        rows = sparse.csr_matrix((np.ones(len(has), np.float32), (codes, has)), shape=shape)
+        parts.append(rows[np.diff(rows.indptr) > 1])
+    return sparse.csr_matrix(sparse.vstack(parts)).astype(np.float32)

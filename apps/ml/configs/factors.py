@@ -48,13 +48,24 @@ class BprConfig(Config):
 
 @dataclass(frozen=True)
 class EaseConfig(Config):
-    """Item-item linear autoencoder in closed form, with decayed rows and decayed profiles."""
+    """Item-item linear autoencoder in closed form, with decayed rows and decayed profiles.
+
+    order_decay: each older choice of a shopper weighs this much of the next one, whatever its age; for data
+    whose times are only an order, and beside the half-lives. side_weight: how much a shared category, brand
+    or group ties items, in units of one shopper who chose both; 0 leaves attributes out. max_items: so many
+    of the strongest items are solved exactly; the rest of the catalogue gets tail_neighbours each. kept: the
+    strongest weights that are kept per item, None for all.
+    """
 
     regularisation: float = number(100.0, 1e-6)
     row_half_life_days: float | None = number(60.0, 0.01)
     profile_half_life_days: float | None = number(90.0, 0.01)
     baskets: bool = False
     max_items: int = number(12_000, 1)
+    order_decay: float | None = number(None, 1e-3)
+    side_weight: float = number(0.0, 0.0)
+    tail_neighbours: int = number(50, 0)
+    kept: int | None = number(None, 1)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"regularisation": 20.0, "max_items": 1_000},

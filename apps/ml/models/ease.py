@@ -2,7 +2,8 @@
 
 B = I - P / diag(P) with P = (X'X + lambda I)^-1, diagonal of B zero. X holds each shopper's strongest
 decayed interest per item, never counts of repeats: repeated rows teach the model to predict an item from
-itself.
+itself. Attributes join X as further rows (collective EASE, Jeunen et al. 2020). Items beyond the head that is
+solved exactly get their strongest one-variable regressions, shared out among as many as are kept.
 """
 
 from __future__ import annotations
@@ -22,17 +23,23 @@ from apps.ml.configs.factors import EaseConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
 from apps.ml.models.item_knn import indicator, interest_of
-from apps.ml.signals import Csr, basket_item, user_item
+from apps.ml.signals import Csr, attribute_item, basket_item, by_order, user_item
+from apps.ml.similarity import in_blocks, stacked, strongest
 from apps.ml.topn import Floats
+
+GRAM_CELLS = 400_000_000
+"""Most cells of a dense item x item matrix (1.6 GB as float32): a head of 20,000 items."""
+TAILED_KEPT = 500
+"""Weights kept per item of the head where the catalogue has a tail, unless the settings say otherwise."""
 
 
 @dataclass
 class EaseModel(Model[EaseConfig]):
-    """weights: float32 [M, M], effect of the row's item on the column's. columns: int64 [M], item rows it
-    knows. profile: float32 CSR [n_users, N].
+    """weights: float32 [M, M], effect of the row's item on the column's; CSR where few are kept or the
+    catalogue has a tail. columns: int64 [M], item rows it knows. profile: float32 CSR [n_users, N].
     """
 
-    weights: Floats
+    weights: Floats | Csr
     columns: Ints
     profile: Csr
 
@@ -43,24 +50,43 @@ class EaseModel(Model[EaseConfig]):
     @classmethod
     def fit(cls, dataset: Dataset, config: EaseConfig, options: TrainOptions) -> Self:
         device = device_resolve(options)
-        matrix = user_item(dataset, config.row_half_life_days, aggregate="max")
+        matrix = _rows(dataset, config, config.row_half_life_days)
         if config.baskets:
             matrix = sparse.csr_matrix(
                 sparse.vstack([matrix, basket_item(dataset, config.row_half_life_days)])
             )
+        if config.side_weight:
+            sides = attribute_item(dataset) * np.float32(np.sqrt(config.side_weight))
+            matrix = sparse.csr_matrix(sparse.vstack([matrix, sides]))
         strength = np.asarray(matrix.sum(axis=0)).ravel()
-        busiest = np.argsort(-strength, kind="stable")[: config.max_items]
-        columns = np.sort(busiest[strength[busiest] > 0])
-        known = sparse.csc_matrix(matrix[:, columns])
-        options.report(Progress("gram", 0.1, message=f"{len(columns)} items"))
-        gram = torch.from_numpy((known.T @ known).toarray().astype(np.float32)).to(device)
+        busiest = np.argsort(-strength, kind="stable")
+        busiest = busiest[strength[busiest] > 0]
+        n_head = min(config.max_items, int(GRAM_CELLS**0.5), len(busiest))
+        head = np.sort(busiest[:n_head])
+        options.report(Progress("gram", 0.1, message=f"{n_head} items"))
+        gram = torch.from_numpy(gram_of(sparse.csr_matrix(matrix[:, head]), options)).to(device)
         gram.diagonal().add_(config.regularisation)
         options.report(Progress("inverse", 0.4))
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
-        weights = -inverse / inverse.diagonal()
+        torch.linalg.cholesky(gram, out=gram)
+        inverse = torch.cholesky_inverse(gram, out=gram)
+        weights = inverse.div_(-inverse.diagonal().clone())
         weights.fill_diagonal_(0.0)
-        profile = user_item(dataset, config.profile_half_life_days, aggregate="max")
-        return cls(config, History.from_dataset(dataset), weights.cpu().numpy(), columns, profile)
+        exact: Floats = weights.cpu().numpy()
+        profile = _rows(dataset, config, config.profile_half_life_days)
+        history = History.from_dataset(dataset)
+        if n_head == len(busiest) or not config.tail_neighbours:
+            kept = exact if config.kept is None else strongest_columns(exact, config.kept)
+            return cls(config, history, kept, head, profile)
+        options.report(Progress("tail", 0.7, message=f"{len(busiest) - n_head} items"))
+        columns = np.sort(busiest)
+        inside = np.isin(columns, head)
+        tail = _tail(sparse.csr_matrix(matrix[:, columns]), inside, config, options)
+        spread = sparse.coo_matrix(strongest_columns(exact, config.kept or TAILED_KEPT))
+        places = np.flatnonzero(inside)
+        joined = sparse.csr_matrix(
+            (spread.data, (places[spread.row], places[spread.col])), shape=(len(columns), len(columns))
+        )
+        return cls(config, history, sparse.csr_matrix(joined + tail).astype(np.float32), columns, profile)
 
     def score_users(self, rows_B: Ints) -> Floats:
         return self._spread(self.profile[rows_B])
@@ -78,16 +104,17 @@ class EaseModel(Model[EaseConfig]):
 
     def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
         """Exact: interest times the weight of the history's item on this one."""
-        place = {int(column): index for index, column in enumerate(self.columns)}
         found = np.zeros(len(items_L))
-        if item not in place:
-            return found
-        known = np.array([place.get(int(other), -1) for other in items_L], dtype=np.int64)
-        found[known >= 0] = self.weights[known[known >= 0], place[item]]
+        places = np.minimum(np.searchsorted(self.columns, [*items_L, item]), max(len(self.columns) - 1, 0))
+        known = self.columns[places] == [*items_L, item] if len(self.columns) else places < 0
+        if known[-1]:
+            column = self.weights[places[:-1][known[:-1]], places[-1]]
+            dense = sparse.csr_matrix(column).toarray() if sparse.issparse(column) else column
+            found[known[:-1]] = np.asarray(dense, dtype=np.float64).ravel()
         return found * interest_of(self.profile, row, items_L)
 
     def with_shoppers(self, dataset: Dataset, history: History) -> Self:
-        profile = user_item(dataset, self.config.profile_half_life_days, aggregate="max")
+        profile = _rows(dataset, self.config, self.config.profile_half_life_days)
         return replace(self, history=history, profile=profile, metrics=dict(self.metrics))
 
     def _spread(self, profile_BN: Csr) -> Floats:
@@ -95,17 +122,84 @@ class EaseModel(Model[EaseConfig]):
         scores = np.full(profile_BN.shape, -np.inf, dtype=np.float32)
         known = sparse.csr_matrix(profile_BN[:, self.columns])
         filled = np.flatnonzero(np.diff(known.indptr))
-        scores[np.ix_(filled, self.columns)] = known[filled] @ self.weights
+        said = known[filled] @ self.weights
+        found = said.toarray() if sparse.issparse(said) else said
+        if len(filled) == len(scores) and len(self.columns) == scores.shape[1]:
+            return np.asarray(found, dtype=np.float32)
+        scores[np.ix_(filled, self.columns)] = found
         return scores
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        return {"weights": self.weights, "columns": self.columns, **csr_to_arrays("profile", self.profile)}
+        arrays = {"columns": self.columns, **csr_to_arrays("profile", self.profile)}
+        if sparse.issparse(self.weights):
+            return arrays | csr_to_arrays("weights", sparse.csr_matrix(self.weights))
+        return arrays | {"weights": self.weights}
 
     @classmethod
     def from_parts(
         cls, config: EaseConfig, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
     ) -> Self:
-        shape = (len(history.users), len(history.items))
-        return cls(
-            config, history, arrays["weights"], arrays["columns"], csr_from_arrays("profile", arrays, shape)
-        )
+        shape, columns = (len(history.users), len(history.items)), arrays["columns"]
+        weights: Floats | Csr
+        if "weights.data" in arrays:
+            weights = csr_from_arrays("weights", arrays, (len(columns), len(columns)))
+        else:
+            weights = arrays["weights"]
+        return cls(config, history, weights, columns, csr_from_arrays("profile", arrays, shape))
+
+
+def _rows(dataset: Dataset, config: EaseConfig, half_life_days: float | None) -> Csr:
+    matrix = user_item(dataset, half_life_days, aggregate="max")
+    return matrix if config.order_decay is None else by_order(dataset, matrix, config.order_decay)
+
+
+def gram_of(matrix: Csr, options: TrainOptions) -> Floats:
+    """matrix' @ matrix, dense: float32 [M, M], in blocks of rows."""
+    n = matrix.shape[1]
+    gram = np.zeros((n, n), dtype=np.float32)
+
+    def put(start: int, product: Csr) -> None:
+        product.toarray(out=gram[start : start + product.shape[0]])
+
+    in_blocks(sparse.csr_matrix(matrix.T), matrix, put, None, options.check, options.threads)
+    return gram
+
+
+def strongest_columns(weights: Floats, k: int) -> Csr:
+    """The k weights of largest size of each column, the items that say most for or against it: CSR [M, M]."""
+    n = len(weights)
+    if k >= n:
+        return sparse.csr_matrix(weights)
+    rows = [
+        np.argpartition(-np.abs(weights[:, start : start + 256]), k - 1, axis=0)[:k]
+        for start in range(0, n, 256)
+    ]
+    kept = np.concatenate(rows, axis=1)
+    columns = np.broadcast_to(np.arange(n), kept.shape)
+    return sparse.csr_matrix(
+        (weights[kept, columns].ravel(), (kept.ravel(), columns.ravel())), shape=weights.shape
+    )
+
+
+def _tail(matrix: Csr, inside: NDArray[np.bool_], config: EaseConfig, options: TrainOptions) -> Csr:
+    """Weights of every item on each item outside the head: CSR [M, M].
+
+    One-variable ridge regressions G_ij / (G_ii + lambda), the strongest per item, divided by how many there
+    are: their sum counts what they share many times over.
+    """
+    squares = np.asarray(matrix.multiply(matrix).sum(axis=0), dtype=np.float32).ravel()
+    scale = 1.0 / (squares + np.float32(config.regularisation))
+    outside = np.flatnonzero(~inside)
+    turned = sparse.csr_matrix(matrix[:, outside].T)
+
+    def regress(start: int, product: Csr) -> Csr:
+        product.data *= scale[product.indices]
+        return strongest(product, config.tail_neighbours)
+
+    found = stacked(
+        in_blocks(turned, matrix, regress, outside, options.check, options.threads), matrix.shape[1]
+    )
+    sizes = np.maximum(np.diff(found.indptr), 1)
+    found.data /= np.repeat(sizes**0.5, np.diff(found.indptr))
+    placed = sparse.coo_matrix(found)
+    return sparse.csr_matrix((placed.data, (placed.col, outside[placed.row])), shape=(len(inside),) * 2)
