@@ -33,13 +33,15 @@ from apps.ml.evaluate import (
     split_last_days,
     truth_of,
 )
+from apps.ml.ranking_facts import Facts
 from apps.ml.registry import FAMILIES, STANDARD
+from apps.ml.stacking import Lesson, StackedRanker
 from apps.ml.topn import SERVED_LIST_LENGTH, SHARED_LIST_LENGTH, TopN
 from apps.ml.train import train
 from apps.ml.tune import Window, weights_choose
 
 EXCLUDE: dict[Variant, Exclude] = {"new": "bought", "all": "none"}
-HYBRID = "hybrid"
+HYBRID, STACKED = "hybrid", "stacked"
 
 VariantLists = dict[Variant, TopN]
 
@@ -69,14 +71,10 @@ class HybridResult:
 
     def to_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {variant: done.to_dict() for variant, done in self.evaluations.items()}
-        paired = {
-            variant: {name: [round(d.mean, 6), round(d.low, 6), round(d.high, 6)] for name, d in rows.items()}
-            for variant, rows in self.differences.items()
-        }
         return {
             "weights": self.weights,
             **found,
-            "paired_ndcg10": paired,
+            "paired_ndcg10": _paired(self.differences),
             "list_length": SERVED_LIST_LENGTH,
             "shared_list_length": SHARED_LIST_LENGTH,
             "normalisation": "z",
@@ -85,11 +83,36 @@ class HybridResult:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """lists: by model name (and "hybrid") and variant, rows as `users`. truth: rows are a subset of `users`
-    for "new".
+class StackedResult:
+    """The ranker over the sources' lists, one per variant. rankers: as fitted. differences: NDCG@10 of the
+    ranker minus that of each source and of the hybrid over the same shoppers. windows: it learned from.
+    """
 
-    seconds: by step (validate, fit and list, tune, evaluate).
+    rankers: dict[Variant, StackedRanker]
+    evaluations: dict[Variant, Evaluation]
+    differences: dict[Variant, dict[str, Interval]]
+    windows: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {variant: done.to_dict() for variant, done in self.evaluations.items()}
+        return {
+            **found,
+            "paired_ndcg10": _paired(self.differences),
+            "leading_features": {
+                variant: list(ranker.importance())[:10] for variant, ranker in self.rankers.items()
+            },
+            "windows": self.windows,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """lists: by model name (and "hybrid", "stacked") and variant, rows as `users`. truth: rows are a subset
+    of `users` for "new". stacked: None unless it was asked for.
+
+    seconds: by step (validate, fit and list, tune, stack, evaluate).
     """
 
     users: Ints
@@ -99,10 +122,15 @@ class Comparison:
     truth: dict[Variant, Truth]
     catalogue_size: int
     seconds: dict[str, float]
+    stacked: StackedResult | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON: {"models": {name: {"new", "all", "seconds"}}, "hybrid": …, "seconds": by step}."""
+        """Plain JSON: {"models": {name: {"new", "all", "seconds"}}, "hybrid": …, "seconds": by step}, and
+        "stacked" where a ranker was asked for.
+        """
+        ranked = {} if self.stacked is None else {STACKED: self.stacked.to_dict()}
         return {
+            **ranked,
             "models": {name: result.to_dict() for name, result in self.models.items()},
             "hybrid": self.hybrid.to_dict(),
             "test_users": len(self.users),
@@ -117,6 +145,7 @@ def compare(
     test_days: float = 30,
     validation_days: float = 30,
     validation_windows: int = 1,
+    stacked_windows: int = 0,
     configs: Mapping[str, Config | dict[str, Any]] | None = None,
     families: Sequence[str] | None = None,
     options: TrainOptions | None = None,
@@ -125,6 +154,8 @@ def compare(
 
     validation_windows: on how many windows before the test window weights are chosen, each with a fit of its
     own. One keeps to the protocol of the data; several cost a fit each and bring weights that last longer.
+    stacked_windows: from how many windows before the test window a ranker learns, 0 for none; those beyond
+    `validation_windows` cost a fit each as well, and windows the data does not reach back to are left out.
     configs: settings or {"preset": name} by family. Raises InvalidValue when a window has nothing to learn
     from or nobody to judge by, Cancelled when `options.should_stop` said so.
     """
@@ -132,9 +163,15 @@ def compare(
     chosen = dict(configs or {})
     names = list(families or STANDARD)
     test = split_last_days(dataset, test_days)
-    cuts = [test.cut - step * validation_days * DAY for step in range(validation_windows + 1)]
+    wanted = max(validation_windows, stacked_windows)
+    cuts = [test.cut - step * validation_days * DAY for step in range(wanted + 1)]
     splits = [split_at(dataset, cut, until) for until, cut in pairwise(cuts)]
-    if not splits or not len(splits[-1].train):
+    splits = [
+        split
+        for place, split in enumerate(splits)
+        if place < validation_windows or (len(split.train) and len(truth_of(split, "new")))
+    ]
+    if validation_windows < 1 or not len(splits[validation_windows - 1].train):
         raise InvalidValue(
             "validation_days",
             validation_days,
@@ -160,7 +197,7 @@ def compare(
                 {name: _rows(lists[name][variant], found["all"], found[variant]) for name in names},
                 found[variant],
             )
-            for lists, found in held
+            for lists, found in held[:validation_windows]
         ]
         weights[variant] = weights_choose(
             windows[0].lists,
@@ -179,6 +216,27 @@ def compare(
         for variant in VARIANTS
     }
     blend_seconds = time.perf_counter() - started
+    rankers: dict[Variant, StackedRanker] = {}
+    started = time.perf_counter()
+    if stacked_windows:
+        past = [Facts.from_dataset(split.train) for split in splits[:stacked_windows]]
+        now = Facts.from_dataset(test.train)
+        shown[STACKED] = {}
+        for variant in VARIANTS:
+            lessons = [
+                Lesson(
+                    {name: _rows(lists[name][variant], found["all"], found[variant]) for name in names},
+                    facts,
+                    found[variant],
+                )
+                for facts, (lists, found) in zip(past, held, strict=False)
+            ]
+            rankers[variant] = StackedRanker.fit(lessons, None, replace(options, on_progress=None))
+            sources = {name: shown[name][variant] for name in names}
+            shown[STACKED][variant] = rankers[variant].rank(sources, truth["all"].users, now)
+        seconds["stack"] = time.perf_counter() - started
+    combined = [HYBRID, STACKED] if rankers else [HYBRID]
+    started = time.perf_counter()
     judged = {
         name: {
             variant: evaluate_lists(
@@ -186,19 +244,15 @@ def compare(
             )
             for variant in VARIANTS
         }
-        for name in [*names, HYBRID]
+        for name in [*names, *combined]
     }
-    differences = {
-        variant: {
-            name: paired_difference(
-                judged[HYBRID][variant].per_user["ndcg10"],
-                judged[name][variant].per_user["ndcg10"],
-                options.seed,
-            )
-            for name in names
-        }
-        for variant in VARIANTS
-    }
+    differences = _differences(judged, HYBRID, names, options.seed)
+    stacked = None
+    if rankers:
+        ahead = _differences(judged, STACKED, [*names, HYBRID], options.seed)
+        stacked = StackedResult(
+            rankers, judged[STACKED], ahead, min(stacked_windows, len(splits)), seconds["stack"]
+        )
     seconds["evaluate"] = time.perf_counter() - started
     options.report(Progress("done", 1.0))
     return Comparison(
@@ -209,6 +263,7 @@ def compare(
         truth=truth,
         catalogue_size=test.catalogue_size,
         seconds=seconds,
+        stacked=stacked,
     )
 
 
@@ -237,6 +292,28 @@ def _lists(
         lists[name] = {variant: model.served_lists(users, EXCLUDE[variant]) for variant in VARIANTS}
         took[name] = time.perf_counter() - started
     return lists, truth, took
+
+
+def _differences(
+    judged: Mapping[str, dict[Variant, Evaluation]], one: str, others: Sequence[str], seed: int
+) -> dict[Variant, dict[str, Interval]]:
+    """NDCG@10 of one less that of each of the others, over the same shoppers."""
+    return {
+        variant: {
+            name: paired_difference(
+                judged[one][variant].per_user["ndcg10"], judged[name][variant].per_user["ndcg10"], seed
+            )
+            for name in others
+        }
+        for variant in VARIANTS
+    }
+
+
+def _paired(differences: Mapping[Variant, Mapping[str, Interval]]) -> dict[str, dict[str, list[float]]]:
+    return {
+        variant: {name: [round(d.mean, 6), round(d.low, 6), round(d.high, 6)] for name, d in rows.items()}
+        for variant, rows in differences.items()
+    }
 
 
 def _rows(top: TopN, everyone: Truth, some: Truth) -> TopN:

@@ -98,6 +98,21 @@ def test_weights_may_be_chosen_on_several_windows() -> None:
         compare(planted(), validation_windows=0, families=few)
 
 
+def test_a_ranker_is_judged_beside_the_hybrid_when_asked_for() -> None:
+    few = ["popular", "item_knn", "ease"]
+    tiny = {name: TINY[name] for name in few}
+    done = compare(planted(), test_days=20, validation_days=20, stacked_windows=2, configs=tiny, families=few)
+    assert compared().to_dict().keys() == done.to_dict().keys() - {"stacked"}
+    found = json.loads(json.dumps(done.to_dict()))["stacked"]
+    assert found["windows"] == 2
+    for variant in VARIANTS:
+        assert set(found["paired_ndcg10"][variant]) == {*few, "hybrid"}
+        assert found[variant]["ndcg10"] > done.models["popular"].evaluations[variant].mean("ndcg10")
+        assert len(done.lists["stacked"][variant]) == len(done.users)
+    assert done.stacked is not None
+    assert done.stacked.rankers["new"].sources == tuple(few)
+
+
 def test_it_stops_when_asked_and_refuses_windows_without_data() -> None:
     with pytest.raises(Cancelled):
         compare(planted(), families=["popular"], options=TrainOptions(should_stop=lambda: True))
