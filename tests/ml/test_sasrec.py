@@ -82,7 +82,7 @@ def test_padding_changes_nothing() -> None:
 def test_the_item_vectors_that_are_read_also_score() -> None:
     model = net()
     rows, lengths = torch.tensor([[3, 9]]), torch.tensor([2])
-    expected = model.hidden(rows, None)[:, -1] @ model.items.weight[:30].T
+    expected = model.hidden(rows, None)[:, -1] @ model.items.weight[:30].T + model.level
     torch.testing.assert_close(model(rows, lengths), expected)
 
 
@@ -128,7 +128,7 @@ def test_a_warm_start_takes_new_items_in_and_keeps_what_was_learned() -> None:
     assert second.metrics["epochs"] == 3
     assert second.net.n_items == first.net.n_items + 3
     top = second.recommend(now.known_users, 15)
-    assert np.isin(fresh, top.ids[:, :5]).all()
+    assert np.isin(fresh, top.ids[:, :10]).all()
     truth = truth_of(planted_split(), "all")
     figures = [
         evaluate_lists(model.recommend(truth.users, 20, exclude="none"), truth, 90).mean("ndcg10")
@@ -149,6 +149,7 @@ def test_weights_are_carried_to_the_rows_of_the_same_items() -> None:
     known = carried_over(made, start, rows)
     assert known.sum() == n_items - 1
     assert torch.equal(made.items.weight[9], start.net.items.weight[7])
+    assert torch.equal(made.level[2:5], start.net.level[:3])
     assert torch.equal(made.items.weight[0], untouched)
     assert torch.equal(made.items.weight[-2:], start.net.items.weight[-2:])
     assert torch.equal(made.state_dict()["norm.weight"], start.net.state_dict()["norm.weight"])
