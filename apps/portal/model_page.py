@@ -54,7 +54,7 @@ SEGMENTS: Mapping[str, Any] = {
     "head": gettext_lazy("Bestsellers"),
     "tail": gettext_lazy("The long tail"),
 }
-SEGMENT_FIGURES = ("ndcg10", "recall20", "hit10")
+SEGMENT_FIGURES = ("ndcg10", "recall20")
 
 
 @dataclass(frozen=True, slots=True)

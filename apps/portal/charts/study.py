@@ -199,7 +199,7 @@ def study_parallel(*, trials: Sequence[StudyTrial], space: Sequence[Range]) -> C
         traces=traces,
         layout={
             "hovermode": "closest",
-            "xaxis": {"type": "category", "showgrid": True, "tickangle": 0, "automargin": True},
+            "xaxis": {"type": "category", "showgrid": True, "automargin": True},
             "yaxis": {"visible": False, "range": [-0.14, 1.14]},
             "annotations": [
                 {"x": axis, "y": y, "text": text, "showarrow": False, "yanchor": anchor}
