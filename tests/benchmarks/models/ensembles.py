@@ -9,20 +9,24 @@ from __future__ import annotations
 import resource
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from apps.ml.blend import blend_many
-from apps.ml.evaluate import VARIANTS, Variant
+from apps.ml.dataset import Ints
+from apps.ml.evaluate import VARIANTS, Evaluation, Variant
 from apps.ml.ranking_facts import Facts
 from apps.ml.stacking import Lesson, StackedRanker
-from apps.ml.topn import SERVED_LIST_LENGTH, TopN
+from apps.ml.topn import PADDING_ID, SERVED_LIST_LENGTH, TopN
 from apps.ml.tune import Window as Tuned
 from apps.ml.tune import weights_choose
+from tests.benchmarks.models.running import WORKERS
 from tests.benchmarks.models.standings import LEAST_COVERAGE, Standing, judge, standing
-from tests.benchmarks.models.windows import TEST_WINDOWS, Window
+from tests.benchmarks.models.windows import Window
 
 KNOB = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
 SAFETY = 1.05
@@ -74,44 +78,90 @@ def combine(material: Mapping[int, Sequence[Material]]) -> Combined:
     """material: by test window the window itself and the two before it, nearest first, with the lists of the
     settings that were chosen for this test window.
     """
-    lists: dict[str, list[dict[Variant, TopN]]] = {name: [] for name in (HYBRID, STACKED, STACKED_WIDE)}
-    settings: dict[str, dict[Variant, list[Any]]] = {name: {v: [] for v in VARIANTS} for name in lists}
-    seconds = dict.fromkeys(lists, 0.0)
-    curves: list[list[dict[str, float]]] = []
-    for place in range(TEST_WINDOWS):
-        test, *past = material[place]
-        found: dict[str, dict[Variant, TopN]] = {name: {} for name in lists}
-        for variant in VARIANTS:
-            started = time.perf_counter()
-            weights, top = _hybrid(test, past, variant)
-            found[HYBRID][variant] = test.spread(top, variant)
-            settings[HYBRID][variant].append(weights)
-            seconds[HYBRID] += time.perf_counter() - started
-            started = time.perf_counter()
-            knob = _knob(past, variant)
-            ranker = StackedRanker.fit([one.lesson(variant) for one in past])
-            users = test.window.truth[variant].users
-            for name, turned in ((STACKED, 0.0), (STACKED_WIDE, knob)):
-                top = ranker.with_coverage(turned).rank(test.lists[variant], users, test.facts)
-                found[name][variant] = test.spread(top, variant)
-                settings[name][variant].append({"coverage": turned})
-                seconds[name] += (time.perf_counter() - started) / 2
-            if variant == "new":
-                curves.append(_curve(ranker, test))
-        for name in lists:
-            lists[name].append(found[name])
-    windows = [material[place][0].window for place in range(TEST_WINDOWS)]
+    tasks = [(place, variant) for place in range(len(material)) for variant in VARIANTS]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        answers = list(pool.map(lambda task: _combined(material[task[0]], task[1]), tasks))
+    found = dict(zip(tasks, answers, strict=True))
+    windows = [material[place][0].window for place in range(len(material))]
     standings = []
-    for name in lists:
-        done = standing(name, True, lists[name], windows, settings[name])
-        done.seconds = seconds[name] / TEST_WINDOWS
+    for name in (HYBRID, STACKED, STACKED_WIDE):
+        lists: list[dict[Variant, TopN]] = [
+            {variant: found[(place, variant)].lists[name] for variant in VARIANTS}
+            for place in range(len(material))
+        ]
+        settings = {
+            variant: [found[(place, variant)].settings[name] for place in range(len(material))]
+            for variant in VARIANTS
+        }
+        done = standing(name, True, lists, windows, settings)
+        done.seconds = float(np.mean([answer.seconds[name] for answer in answers]))
         done.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         standings.append(done)
+    curves = [found[(place, "new")].curve for place in range(len(material))]
     curve = [
         {key: float(np.mean([one[step][key] for one in curves])) for key in curves[0][step]}
         for step in range(len(KNOB))
     ]
     return Combined(standings, curve)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """Of one window and variant, by name of the combination; lists for the users of "all"."""
+
+    lists: dict[str, TopN]
+    settings: dict[str, Any]
+    seconds: dict[str, float]
+    curve: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """One ranker's candidates of one window, scored once. plain: float64 [n, c] with the knob at 0."""
+
+    material: Material
+    variant: Variant
+    ids: Ints
+    plain: NDArray[np.float64]
+    crowding: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, ranker: StackedRanker, material: Material, variant: Variant) -> _Ranked:
+        users = material.window.truth[variant].users
+        found = ranker.with_coverage(0.0).candidates(material.lists[variant], users, material.facts)
+        place = np.minimum(np.searchsorted(ranker.crowded_ids, found.ids), len(ranker.crowded_ids) - 1)
+        known = ranker.crowded_ids[place] == found.ids
+        crowding = np.where(known, ranker.crowding[place], 0.0)
+        return cls(material, variant, found.ids, ranker.with_coverage(0.0).scores(found), crowding)
+
+    def turned(self, knob: float) -> TopN:
+        """The ranker's lists with its knob at this place, for the users of "all"."""
+        total = self.plain - knob * self.crowding
+        order = np.argsort(-total, axis=1, kind="stable")[:, :SERVED_LIST_LENGTH]
+        ids = np.take_along_axis(self.ids, order, axis=1)
+        scores = np.take_along_axis(total, order, axis=1).astype(np.float32)
+        gone = np.isneginf(scores)
+        return self.material.spread(TopN(np.where(gone, PADDING_ID, ids), scores), self.variant)
+
+    def judged(self, knob: float) -> Evaluation:
+        return judge(self.turned(knob), self.material.window, self.variant)
+
+
+def _combined(material: Sequence[Material], variant: Variant) -> _Answer:
+    test, *past = material
+    started = time.perf_counter()
+    weights, top = _hybrid(test, past, variant)
+    seconds = {HYBRID: time.perf_counter() - started}
+    started = time.perf_counter()
+    ranked = _Ranked.of(StackedRanker.fit([one.lesson(variant) for one in past]), test, variant)
+    seconds[STACKED] = time.perf_counter() - started
+    knob = _knob(past) if variant == "new" else 0.0
+    seconds[STACKED_WIDE] = time.perf_counter() - started
+    lists = {
+        HYBRID: test.spread(top, variant), STACKED: ranked.turned(0.0), STACKED_WIDE: ranked.turned(knob),
+    }  # fmt: skip
+    settings = {HYBRID: weights, STACKED: {"knob": 0.0}, STACKED_WIDE: {"knob": knob}}
+    return _Answer(lists, settings, seconds, _curve(ranked) if variant == "new" else [])
 
 
 def _hybrid(test: Material, past: Sequence[Material], variant: Variant) -> tuple[dict[str, float], TopN]:
@@ -122,26 +172,21 @@ def _hybrid(test: Material, past: Sequence[Material], variant: Variant) -> tuple
     return used, blend_many(tops, list(used.values()), SERVED_LIST_LENGTH)
 
 
-def _knob(past: Sequence[Material], variant: Variant) -> float:
+def _knob(past: Sequence[Material]) -> float:
     """The least turn that keeps the coverage on the nearest past window."""
-    if variant == "all":
-        return 0.0
     near, *older = past
-    ranker = StackedRanker.fit([one.lesson(variant) for one in older])
-    users = near.window.truth[variant].users
-    for turned in KNOB:
-        top = ranker.with_coverage(turned).rank(near.lists[variant], users, near.facts)
-        if judge(near.spread(top, variant), near.window, variant).coverage10 >= SAFETY * LEAST_COVERAGE:
-            return turned
+    ranked = _Ranked.of(StackedRanker.fit([one.lesson("new") for one in older]), near, "new")
+    for knob in KNOB:
+        if ranked.judged(knob).coverage10 >= SAFETY * LEAST_COVERAGE:
+            return knob
     return KNOB[-1]
 
 
-def _curve(ranker: StackedRanker, test: Material) -> list[dict[str, float]]:
-    users = test.window.truth["new"].users
+def _curve(ranked: _Ranked) -> list[dict[str, float]]:
     points = []
-    for turned in KNOB:
-        top = ranker.with_coverage(turned).rank(test.lists["new"], users, test.facts)
-        done = judge(test.spread(top, "new"), test.window, "new")
-        figures = {name: done.mean(name) for name in ("ndcg10", "recall20", "coverage10")}
-        points.append({"knob": turned, **figures})
+    for knob in KNOB:
+        done = ranked.judged(knob)
+        points.append(
+            {"knob": knob, **{name: done.mean(name) for name in ("ndcg10", "recall20", "coverage10")}}
+        )
     return points
