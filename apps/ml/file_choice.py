@@ -69,13 +69,16 @@ class Protocol:
 
 @dataclass
 class Tuned:
-    """The best settings of a component. seconds: of one fit; scorer: fitted for validation."""
+    """The best settings of a component. seconds: of one fit; scorer: fitted for validation; answer: seconds
+    per question.
+    """
 
     component: Component
     settings: Settings
     quality: float
     seconds: float
     scorer: Scorer
+    answer: float = 0.0
     tried: int = 1
 
 
@@ -214,8 +217,10 @@ def _tune(
         else:
             scorer = component.fit(protocol.fitting, settings, quiet)
             seconds = time.monotonic() - begun
+        begun = time.monotonic()
         quality = judge(scorer, questions, options.check)[metric]
-        return Tuned(component, settings, quality, seconds, scorer)
+        answer = (time.monotonic() - begun) / len(questions)
+        return Tuned(component, settings, quality, seconds, scorer, answer)
 
     best = attempt(dict(component.start), None)
     longest = best.seconds
@@ -272,9 +277,11 @@ def _refitted(
     quiet = replace(options, on_progress=None)
     order = sorted(used, key=lambda one: -weights.get(one.component.name, 0.0))
     refitted = []
+    # z-scores and the blend cost about as much again as the answers
+    judging = 2.0 * len(protocol.test) * sum(one.answer for one in used)
     for place, one in enumerate(order):
         options.report(Progress("refit", 0.7 + 0.15 * place / len(order), message=f"{one.component.name}"))
-        if 1.3 * one.seconds > clock.left and not one.component.always:
+        if 1.3 * one.seconds > clock.left - judging and not one.component.always:
             warnings.append(f"{one.component.name} was not fitted again with the validation items: no time.")
             refitted.append(one)
             continue

@@ -41,7 +41,7 @@ from apps.ml.text_files import EventLists
 PROBE = 1_500
 LEAST_EPOCHS, MOST_EPOCHS = 4, 30
 DENSE_BYTES = 6e9
-"""Most that the matrices of a regression may take together (three of N x N)."""
+"""Most that the matrices of a regression may take together (four of N x N)."""
 
 
 def popular_component() -> Component:
@@ -181,7 +181,7 @@ def seconds_per_flop(threads: int) -> float:
 
 def most_items() -> int:
     """Items whose regression fits into DENSE_BYTES."""
-    return int((DENSE_BYTES / 12) ** 0.5)
+    return int((DENSE_BYTES / 16) ** 0.5)
 
 
 def ease_component(options: TrainOptions, share: float = 0.4) -> Component:

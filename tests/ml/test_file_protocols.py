@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.ml.cli import main
+from apps.ml.file_protocols import default_budget
+from apps.ml.list_questions import BlendTable, Questions, judge, per_question, prefixes, single
+from apps.ml.models.list_model import lists_from
+from apps.ml.text_files import EventLists
+from apps.ml.topn import Floats
+
+Run = Callable[..., dict[str, Any]]
+N_ITEMS = 60
+
+
+def chains(n: int, seed: int = 0, length: int = 8) -> list[list[int]]:
+    """Lists that mostly go from an item to the next one of its ring."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(n):
+        at = int(rng.integers(N_ITEMS))
+        items = [at]
+        while len(items) < length:
+            at = (at + 1) % N_ITEMS if rng.random() < 0.8 else int(rng.integers(N_ITEMS))
+            if at not in items:
+                items.append(at)
+        found.append(items)
+    return found
+
+
+def written(path: Path, rows: Sequence[Sequence[object]]) -> str:
+    path.write_text("\n".join(" ".join(map(str, row)) for row in rows), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def answer(*arguments: str) -> dict[str, Any]:
+        assert main([*arguments, "--budget-seconds", "8", "--threads", "1", "--json"]) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return found
+
+    return answer
+
+
+def test_leave_one_out_finds_the_order(tmp_path: Path, run: Run) -> None:
+    rows = [[f"u{user}", *(f"i{item}" for item in items)] for user, items in enumerate(chains(150))]
+    found = run("evaluate", "--sequences", written(tmp_path / "all.txt", rows))
+    assert {"chosen", "hr10", "ndcg10", "recall20", "seconds", "by_model"} <= set(found)
+    assert found["hr10"] > 0.7
+    assert found["ndcg10"] > 3 * found["by_model"]["popularity"]["ndcg10"]
+    assert found["by_model"][found["chosen"]]["ndcg10"] == found["ndcg10"]
+    assert found["questions"] == 150
+    assert "without those the user already has" in found["protocol"]
+
+
+def test_repeats_are_answers_where_they_are_usual(tmp_path: Path, run: Run) -> None:
+    rng = np.random.default_rng(0)
+    rows = [[f"u{user}", *rng.choice(rng.choice(300, 3), 9).tolist()] for user in range(80)]
+    found = run("evaluate", "--sequences", written(tmp_path / "all.txt", rows))
+    assert found["repeated_share"] > 0.5
+    assert found["hr10"] > 0.9
+    assert "already has included" in found["protocol"]
+
+
+def test_a_given_split_is_judged_beside_popularity(tmp_path: Path, run: Run) -> None:
+    rng = np.random.default_rng(1)
+    train, test = [], [["stranger", 1]]
+    for user in range(120):
+        own = rng.permutation(20)[:12] + 20 * (user % 3)
+        train.append([f"u{user}", *own[:9].tolist()])
+        test.append([f"u{user}", *own[9:].tolist(), "unseen"])
+    found = run(
+        "evaluate", "--train", written(tmp_path / "a.txt", train), "--test", written(tmp_path / "b.txt", test)
+    )
+    # 3 of 11 open items of the taste are right, and a fourth of the truth nobody can know
+    assert found["recall20"] == pytest.approx(0.75, abs=0.05)
+    assert found["by_model"]["popularity"]["recall20"] < 0.5
+    assert found["questions"] == 120
+    assert any("not in the train file and are not judged" in said for said in found["warnings"])
+
+
+def test_every_prefix_of_a_session_is_asked(tmp_path: Path, run: Run) -> None:
+    train = written(tmp_path / "a.txt", chains(200, length=5))
+    test = written(tmp_path / "b.txt", [*chains(30, seed=5, length=4), [999, 998], [3]])
+    found = run("sessions", "--train", train, "--test", test)
+    assert found["questions"] == 90
+    assert found["p20"] > 0.8
+    assert 0.5 < found["mrr20"] < found["p20"]
+    assert found["by_model"]["session_popularity"]["p20"] < 0.6
+    assert any("fewer than two known items" in said for said in found["warnings"])
+
+
+def test_nothing_to_ask_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    short = written(tmp_path / "a.txt", [["u1", "a", "b"], ["u2", "c"]])
+    other = written(tmp_path / "b.txt", [["v1", "a"]])
+    assert main(["evaluate", "--sequences", short]) == 1
+    assert "no user has 3 events" in capsys.readouterr().err
+    assert main(["evaluate", "--train", short, "--test", other]) == 1
+    assert "none of its users is in the train file" in capsys.readouterr().err
+    assert main(["evaluate", "--train", short]) == 1
+    assert "go together" in capsys.readouterr().err
+    assert main(["sessions", "--train", other, "--test", short]) == 1
+    assert "fewer than 2 sessions" in capsys.readouterr().err
+
+
+class Fixed:
+    """The same scores for every list."""
+
+    def __init__(self, scores: Sequence[float]) -> None:
+        self.scores = np.array(scores, dtype=np.float32)
+
+    def score(self, lists: EventLists) -> Floats:
+        return np.tile(self.scores, (len(lists), 1))
+
+
+def lists_of(*rows: Sequence[int], n_items: int = 40) -> EventLists:
+    return lists_from([np.array(row, dtype=np.int64) for row in rows], n_items, 100)
+
+
+def test_figures_by_hand() -> None:
+    scores = np.arange(40, 0, -1, dtype=np.float32)[None, :].repeat(2, axis=0)
+    found = per_question(scores, lists_of([2, 15, 30], [0]))
+    assert found["hit10"].tolist() == [1.0, 1.0]
+    assert found["recall20"].tolist() == pytest.approx([2 / 3, 1.0])
+    assert found["mrr10"].tolist() == pytest.approx([1 / 3, 1.0])
+    gains = 1 / np.log2(np.array([4, 17]))
+    assert found["ndcg20"][0] == pytest.approx(gains.sum() / (1 + 1 / np.log2(3) + 0.5))
+    assert found["ndcg10"][0] == pytest.approx(gains[0] / (1 + 1 / np.log2(3) + 0.5))
+
+
+def test_own_items_are_no_answers_and_no_number_stays_missing() -> None:
+    lists = lists_of([0, 1], [2], n_items=30)
+    asked = Questions(lists, single(lists, np.array([2, 0])), exclude=True)
+    assert judge(Fixed([3.0, 2.0, 1.0] + [0.5] * 27), asked)["hit10"] == 1.0
+    broken = judge(Fixed([np.nan] * 30), asked)
+    assert np.isfinite(list(broken.values.values())).all()
+
+
+def test_a_blend_weighs_what_helps() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.integers(0, 40, 300)
+    lists = lists_of(*([int(item)] for item in rng.integers(0, 40, 300)))
+    signal = np.zeros((300, 40), dtype=np.float32)
+    signal[np.arange(300), right] = 1.5
+
+    class Noisy:
+        def __init__(self, strength: float, seed: int) -> None:
+            noise = np.random.default_rng(seed).standard_normal((300, 40))
+            self.all = (strength * signal + noise).astype(np.float32)
+
+        def score(self, lists: EventLists) -> Floats:
+            return self.all[: len(lists)].copy()
+
+    scorers = {"good": Noisy(1.0, 1), "also": Noisy(1.0, 2), "noise": Noisy(0.0, 3)}
+    table = BlendTable.build(scorers, Questions(lists, single(lists, right), False))
+    weights, gain = table.weights(10)
+    assert sum(weights.values()) == pytest.approx(1.0)
+    assert min(weights["good"], weights["also"]) > 0.25
+    assert weights["noise"] < 0.15
+    assert gain > 1.1
+
+
+def test_prefixes_end_before_their_item() -> None:
+    asked, following = prefixes(lists_of([1, 2, 3], [4], [5, 6]))
+    assert [asked.row(row).tolist() for row in range(len(asked))] == [[1], [1, 2], [5]]
+    assert following.tolist() == [2, 3, 6]
+
+
+def test_the_budget_grows_with_the_file() -> None:
+    assert [default_budget(n) for n in (1_000, 500_000, 10**8)] == [600.0, 1_000.0, 3_000.0]
