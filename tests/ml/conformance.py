@@ -37,14 +37,14 @@ EXCLUDE: dict[Variant, Any] = {"new": "bought", "all": "none"}
 
 @cache
 def fitted(family: str) -> Model[Any]:
-    return train(family, {"preset": "tiny"}, planted_split().train)
+    return train(family, {"preset": "tiny"}, planted_split(FAMILIES[family].explicit).train)
 
 
 @cache
 def ndcg(family: str, variant: Variant) -> float:
-    truth = truth_of(planted_split(), variant)
+    truth = truth_of(planted_split(FAMILIES[family].explicit), variant)
     top = fitted(family).recommend(truth.users, 20, exclude=EXCLUDE[variant])
-    return evaluate_lists(top, truth, planted_split().catalogue_size).mean("ndcg10")
+    return evaluate_lists(top, truth, planted_split(FAMILIES[family].explicit).catalogue_size).mean("ndcg10")
 
 
 def assert_same(left: TopN, right: TopN) -> None:
@@ -77,12 +77,16 @@ class Conformance:
     adds_up: ClassVar[float] = 0.0
 
     @property
+    def rated(self) -> bool:
+        return FAMILIES[self.family].explicit
+
+    @property
     def model(self) -> Model[Any]:
         return fitted(self.family)
 
     @property
     def users(self) -> np.ndarray:
-        return planted_split().train.known_users
+        return planted_split(self.rated).train.known_users
 
     @property
     def sessions(self) -> list[list[int]]:
@@ -92,7 +96,7 @@ class Conformance:
         for top in (
             self.model.recommend(self.users, 500),
             self.model.recommend_sessions(self.sessions, 500),
-            self.model.similar(planted().known_items, 500),
+            self.model.similar(planted(self.rated).known_items, 500),
         ):
             assert top.ids.dtype == np.int64
             assert top.scores.dtype == np.float32
@@ -136,7 +140,7 @@ class Conformance:
     def test_unavailable_items_never_appear(self) -> None:
         items = items_frame()
         items["available"] = items["item_id"] % 2 == 0
-        dataset = Dataset.from_frames(interactions_frame(), items, shoppers_frame())
+        dataset = Dataset.from_frames(interactions_frame(rated=self.rated), items, shoppers_frame())
         model = train(self.family, {"preset": "tiny"}, dataset)
         for top in (
             model.recommend(dataset.known_users, 90, exclude="none"),
@@ -162,7 +166,7 @@ class Conformance:
         top = self.model.recommend_sessions(self.sessions, 90)
         for row, session in enumerate(self.sessions):
             assert not np.isin(top.row(row)[0], session).any()
-        items = planted().known_items
+        items = planted(self.rated).known_items
         assert not (self.model.similar(items, 90).ids == items[:, None]).any()
 
     def test_nothing_asked_nothing_answered(self) -> None:
@@ -179,7 +183,7 @@ class Conformance:
             assert_same(
                 loaded.recommend_sessions(self.sessions, 20), self.model.recommend_sessions(self.sessions, 20)
             )
-            items = planted().known_items
+            items = planted(self.rated).known_items
             assert_same(loaded.similar(items, 20), self.model.similar(items, 20))
 
     def test_an_altered_artifact_is_refused(self, tmp_path: Path) -> None:
@@ -238,9 +242,9 @@ class Conformance:
     def test_fold_in_of_the_same_data_gives_the_same_lists(self) -> None:
         if not self.model.folds_in:
             with pytest.raises(InvalidValue, match="train it again"):
-                self.model.fold_in(planted_split().train)
+                self.model.fold_in(planted_split(self.rated).train)
             return
-        folded = self.model.fold_in(planted_split().train)
+        folded = self.model.fold_in(planted_split(self.rated).train)
         left, right = folded.recommend(self.users, 10), self.model.recommend(self.users, 10)
         same = [len(np.intersect1d(a[a >= 0], b[b >= 0])) for a, b in zip(left.ids, right.ids, strict=True)]
         assert sum(same) >= 0.9 * (right.ids >= 0).sum()
@@ -251,7 +255,7 @@ class Conformance:
         item = ITEM_BASE + 20
         rows = [(9_001, item), (9_001, item + 1), (9_001, UNKNOWN_ITEM), (9_002, UNKNOWN_ITEM)]
         frame = pd.DataFrame(rows, columns=["user_id", "item_id"]).assign(
-            timestamp=planted_split().train.end + np.arange(4.0)
+            timestamp=planted_split(self.rated).train.end + np.arange(4.0)
         )
         folded = self.model.fold_in(Dataset.from_frames(frame))
         assert folded.history.items is self.model.history.items
@@ -265,13 +269,13 @@ class Conformance:
 
     def test_a_warm_start_is_used_or_ignored(self) -> None:
         options = TrainOptions(start=self.model)
-        again = train(self.family, {"preset": "tiny"}, planted_split().train, options)
+        again = train(self.family, {"preset": "tiny"}, planted_split(self.rated).train, options)
         if not self.model.warm_starts:
             assert_same(again.recommend(self.users, 20), self.model.recommend(self.users, 20))
         else:
-            truth = truth_of(planted_split(), "all")
+            truth = truth_of(planted_split(self.rated), "all")
             top = again.recommend(truth.users, 20, exclude="none")
-            found = evaluate_lists(top, truth, planted_split().catalogue_size).mean("ndcg10")
+            found = evaluate_lists(top, truth, planted_split(self.rated).catalogue_size).mean("ndcg10")
             assert found >= ndcg(self.family, "all") * 0.95
 
     def test_a_folder_of_another_version_is_refused(self, tmp_path: Path) -> None:
@@ -285,7 +289,7 @@ class Conformance:
             type(self.model).from_artifact(replace(parts, config={**parts.config, "gone": 1}))
 
     def test_same_seed_same_result(self) -> None:
-        again = train(self.family, {"preset": "tiny"}, planted_split().train, TrainOptions(seed=0))
+        again = train(self.family, {"preset": "tiny"}, planted_split(self.rated).train, TrainOptions(seed=0))
         assert_same(again.recommend(self.users, 20), self.model.recommend(self.users, 20))
 
     def test_batch_equals_single(self) -> None:
@@ -306,9 +310,11 @@ class Conformance:
         assert_close(self.model.recommend_sessions(self.sessions, 20), alone)
 
     def test_the_scale_of_event_weights_changes_no_list(self) -> None:
-        frame = interactions_frame()
+        frame = interactions_frame(rated=self.rated)
         frame["weight"] *= 8.0
-        scaled = Dataset.from_frames(frame, items_frame(), shoppers_frame()).before(planted_split().cut)
+        scaled = Dataset.from_frames(frame, items_frame(), shoppers_frame()).before(
+            planted_split(self.rated).cut
+        )
         again = train(self.family, {"preset": "tiny"}, scaled)
         assert_close(again.recommend(self.users, 20), self.model.recommend(self.users, 20))
 
@@ -321,26 +327,34 @@ class Conformance:
             return calls > 1
 
         with pytest.raises(Cancelled):
-            train(self.family, {"preset": "tiny"}, planted(), TrainOptions(should_stop=stop))
+            train(self.family, {"preset": "tiny"}, planted(self.rated), TrainOptions(should_stop=stop))
 
     def test_progress_rises_to_the_end(self) -> None:
         seen: list[Progress] = []
-        train(self.family, {"preset": "tiny"}, planted(), TrainOptions(on_progress=seen.append))
+        train(self.family, {"preset": "tiny"}, planted(self.rated), TrainOptions(on_progress=seen.append))
         fractions = [progress.fraction for progress in seen]
         assert fractions == sorted(fractions)
         assert seen[0].fraction == 0.0
         assert seen[-1] == Progress("fitted", 1.0)
 
     def test_the_smallest_shop_trains(self) -> None:
-        frame = interactions_frame().query("kind == 'purchase' and user_id >= 0").head(1)
+        frame = interactions_frame(rated=self.rated)
+        kind = "rating" if self.rated else "purchase"
+        frame = frame[(frame["kind"] == kind) & (frame["user_id"] >= 0)].head(1)
         model = train(self.family, {"preset": "tiny"}, Dataset.from_frames(frame))
         assert len(model.recommend(frame["user_id"].tolist(), 10)) == 1
+        if self.rated:
+            return  # a rating nobody gave is none
         anonymous = replace(Dataset.from_frames(frame.assign(user_id=-1)))
         assert len(train(self.family, {"preset": "tiny"}, anonymous).recommend([UNKNOWN_USER], 10)) == 1
 
     def test_no_events_are_named_as_the_problem(self) -> None:
         with pytest.raises(DataMissing, match="no events"):
-            train(self.family, {"preset": "tiny"}, Dataset.from_frames(interactions_frame().head(0)))
+            train(
+                self.family,
+                {"preset": "tiny"},
+                Dataset.from_frames(interactions_frame(rated=self.rated).head(0)),
+            )
 
     def test_every_preset_is_a_valid_config(self) -> None:
         family = FAMILIES[self.family]
@@ -348,15 +362,19 @@ class Conformance:
             assert family.config_class.from_dict(config.to_dict()) == config
 
     def test_it_fits_on_the_cpu(self) -> None:
-        model = train(self.family, {"preset": "tiny"}, planted_split().train, TrainOptions(device="cpu"))
+        model = train(
+            self.family, {"preset": "tiny"}, planted_split(self.rated).train, TrainOptions(device="cpu")
+        )
         assert_same(model.recommend(self.users, 20), self.model.recommend(self.users, 20))
 
     @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
     def test_it_fits_on_cuda_as_on_the_cpu(self) -> None:
-        truth = truth_of(planted_split(), "all")
-        model = train(self.family, {"preset": "tiny"}, planted_split().train, TrainOptions(device="cuda"))
+        truth = truth_of(planted_split(self.rated), "all")
+        model = train(
+            self.family, {"preset": "tiny"}, planted_split(self.rated).train, TrainOptions(device="cuda")
+        )
         top = model.recommend(truth.users, 20, exclude="none")
-        found = evaluate_lists(top, truth, planted_split().catalogue_size).mean("ndcg10")
+        found = evaluate_lists(top, truth, planted_split(self.rated).catalogue_size).mean("ndcg10")
         assert found == pytest.approx(ndcg(self.family, "all"), abs=0.02)
 
     def test_quality_floor_on_planted_data(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,9 +42,9 @@ def taste_of_user(user_ids: np.ndarray) -> np.ndarray:
     return (np.asarray(user_ids) - USER_BASE) % len(TASTES)
 
 
-def interactions_frame(seed: int = 0) -> pd.DataFrame:
+def interactions_frame(seed: int = 0, rated: bool = False) -> pd.DataFrame:
     """Views, purchases, a few dislikes; five sessions in six of a shopper are of their taste; some are
-    anonymous.
+    anonymous. rated: with stars besides.
     """
     rng = np.random.default_rng(seed)
     within = 1 / np.arange(1, PER_TASTE + 1) ** 0.4
@@ -63,8 +64,23 @@ def interactions_frame(seed: int = 0) -> pd.DataFrame:
         if shown >= 0 and rng.random() < 0.05:
             item = ITEM_BASE + int(rng.integers(len(TASTES) * PER_TASTE))
             rows.append((shown, item, "not_interested", -3.0, moment + 600.0, 1.0, 5.0, f"s{session}", 0.0))
+    if rated:
+        rows += _ratings(rows, np.random.default_rng(seed + 1))
     names = ["user_id", "item_id", "kind", "weight", "timestamp", "quantity", "price", "basket", "value"]
     return pd.DataFrame(rows, columns=names)
+
+
+def _ratings(rows: list[tuple[Any, ...]], rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    """Stars for half of the purchases, at once: fours and fives within the shopper's taste, ones to threes
+    outside. Their weight is 0, so that they tell nothing to a model that does not read stars.
+    """
+    found = []
+    for user, item, kind, _, stamp, *_ in rows:
+        if kind == "purchase" and user >= 0 and rng.random() < 0.5:
+            own = (item - ITEM_BASE) // PER_TASTE == (user - USER_BASE) % len(TASTES)
+            stars = float(rng.integers(4, 6) if own else rng.integers(1, 4))
+            found.append((user, item, "rating", 0.0, stamp + 1.0, 1.0, 0.0, "", stars))
+    return found
 
 
 def shoppers_frame() -> pd.DataFrame:
@@ -74,10 +90,10 @@ def shoppers_frame() -> pd.DataFrame:
 
 
 @cache
-def planted() -> Dataset:
-    return Dataset.from_frames(interactions_frame(), items_frame(), shoppers_frame())
+def planted(rated: bool = False) -> Dataset:
+    return Dataset.from_frames(interactions_frame(rated=rated), items_frame(), shoppers_frame())
 
 
 @cache
-def planted_split() -> Split:
-    return split_last_days(planted(), 30)
+def planted_split(rated: bool = False) -> Split:
+    return split_last_days(planted(rated), 30)
