@@ -38,6 +38,8 @@ def traded(pareto: Sequence[Mapping[str, Any]]) -> str:
 def pareto_chart(*, pareto: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Chart:
     """Each point is a set of weights that nothing else beats in everything."""
     part = traded(pareto)
+    # A mix without accuracy has a front of other parts; the first of them then stands upright.
+    upright = next((one for one in ("ndcg", *AXES) if any(_part(p, one) is not None for p in pareto)), "ndcg")
     points = sorted(
         (point for point in pareto if _part(point, part) is not None), key=lambda one: _part(one, part) or 0.0
     )
@@ -45,7 +47,7 @@ def pareto_chart(*, pareto: Sequence[Mapping[str, Any]], names: Mapping[str, str
     traces: list[dict[str, Any]] = [
         {
             "x": [_part(point, part) for point in points],
-            "y": [_part(point, "ndcg") for point in points],
+            "y": [_part(point, upright) for point in points],
             "text": [_weights_told(point.get("weights", {}), names) for point in points],
             "mode": "lines+markers",
             "name": _("Best mixtures"),
@@ -58,7 +60,7 @@ def pareto_chart(*, pareto: Sequence[Mapping[str, Any]], names: Mapping[str, str
         traces.append(
             {
                 "x": [_part(point, part) for point in chosen],
-                "y": [_part(point, "ndcg") for point in chosen],
+                "y": [_part(point, upright) for point in chosen],
                 "mode": "markers",
                 "name": _("Chosen"),
                 "marker": {"color": "#e67528", "size": 15, "symbol": "star"},
@@ -90,7 +92,7 @@ def pareto_chart(*, pareto: Sequence[Mapping[str, Any]], names: Mapping[str, str
         layout={
             "hovermode": "closest",
             "xaxis": {"title": {"text": part_title(part)}, "showgrid": True, "rangemode": "normal"},
-            "yaxis": {"title": {"text": part_title("ndcg")}, "rangemode": "normal", "tickformat": ".3f"},
+            "yaxis": {"title": {"text": part_title(upright)}, "rangemode": "normal", "tickformat": ".3f"},
             "showlegend": bool(chosen),
         },
         height=340,

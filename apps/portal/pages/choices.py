@@ -194,7 +194,12 @@ def settings_told(found: Found) -> list[tuple[str, list[tuple[str, str]]]]:
 def front(found: Found) -> Chart:
     """The trade-off along the front."""
     names = {code: family_name(code) for code in found.by_model if code not in ("hybrid", "stacked")}
-    return pareto_chart(pareto=found.pareto, names=names)
+    chosen = {code: weight for code, weight in found.weights.items() if weight > 0}
+    points = [
+        {**point, "chosen": {c: w for c, w in point.get("weights", {}).items() if w > 0} == chosen}
+        for point in found.pareto
+    ]
+    return pareto_chart(pareto=points, names=names)
 
 
 def _found(job_id: int) -> Found:
