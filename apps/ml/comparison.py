@@ -22,6 +22,7 @@ from apps.ml.dataset import DAY, Dataset, Ints
 from apps.ml.errors import InvalidValue
 from apps.ml.evaluate import (
     VARIANTS,
+    Background,
     Evaluation,
     Interval,
     Split,
@@ -237,10 +238,14 @@ def compare(
         seconds["stack"] = time.perf_counter() - started
     combined = [HYBRID, STACKED] if rankers else [HYBRID]
     started = time.perf_counter()
+    background = Background.from_dataset(test.train)
     judged = {
         name: {
             variant: evaluate_lists(
-                _rows(shown[name][variant], truth["all"], truth[variant]), truth[variant], test.catalogue_size
+                _rows(shown[name][variant], truth["all"], truth[variant]),
+                truth[variant],
+                test.catalogue_size,
+                background=background,
             )
             for variant in VARIANTS
         }

@@ -24,7 +24,7 @@ from apps.jobs.services import job_create
 from apps.ml.base import Progress, TrainOptions
 from apps.ml.blend import blend_many
 from apps.ml.dataset import Dataset
-from apps.ml.evaluate import VARIANTS, Variant, evaluate_lists, paired_difference
+from apps.ml.evaluate import VARIANTS, Background, Variant, evaluate_lists, paired_difference
 from apps.ml.topn import SERVED_LIST_LENGTH
 from apps.ml.tune import weights_choose
 from apps.training import evaluations
@@ -131,13 +131,14 @@ def _tune(job: RunningJob) -> Hybrid:
     dataset = Dataset.from_snapshot(snapshot.path)
     validation = _judge_all(job, dataset, snapshot, versions, "validation", (0.05, 0.5))
     test = _judge_all(job, dataset, snapshot, versions, "test", (0.5, 0.8))
+    background = Background.from_dataset(evaluations.test_split(dataset).train)
     weights: dict[str, dict[str, float]] = {}
     metrics: dict[str, dict[str, Any]] = {}
     differences: dict[str, dict[str, list[float]]] = {}
     for place, variant in enumerate(VARIANTS):
         job.progress("weights", 0.8 + 0.1 * place, variant)
         weights[variant] = _weights(job, validation, variant)
-        metrics[variant], differences[variant] = _figures(test, weights[variant], variant)
+        metrics[variant], differences[variant] = _figures(test, weights[variant], variant, background)
     return Hybrid(
         snapshot_hash=snapshot.content_hash,
         versions={code: version.pk for code, version in versions.items()},
@@ -197,12 +198,12 @@ def _weights(job: RunningJob, validation: Mapping[str, Judgement], variant: Vari
 
 
 def _figures(
-    test: Mapping[str, Judgement], weights: Mapping[str, float], variant: Variant
+    test: Mapping[str, Judgement], weights: Mapping[str, float], variant: Variant, background: Background
 ) -> tuple[dict[str, Any], dict[str, list[float]]]:
     first = next(iter(test.values()))[variant]
     tops = [judgement[variant].top for judgement in test.values()]
     blended = blend_many(tops, [weights[code] for code in test], SERVED_LIST_LENGTH, NORMALISATION)
-    mine = evaluate_lists(blended, first.truth, first.catalogue_size)
+    mine = evaluate_lists(blended, first.truth, first.catalogue_size, background=background)
     differences = {}
     for code, judgement in test.items():
         gap = paired_difference(mine.per_user["ndcg10"], judgement[variant].evaluation.per_user["ndcg10"])
