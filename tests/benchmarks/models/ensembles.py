@@ -6,7 +6,6 @@ is turned is chosen by a ranker taught by the older of the two and judged on the
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from apps.ml.stacking import Lesson, StackedRanker
 from apps.ml.topn import PADDING_ID, SERVED_LIST_LENGTH, TopN
 from apps.ml.tune import Window as Tuned
 from apps.ml.tune import weights_choose
+from tests.benchmarks.models.peers.exchange import peak_mb
 from tests.benchmarks.models.running import WORKERS
 from tests.benchmarks.models.standings import LEAST_COVERAGE, Standing, judge, standing
 from tests.benchmarks.models.windows import Window
@@ -95,7 +95,7 @@ def combine(material: Mapping[int, Sequence[Material]]) -> Combined:
         }
         done = standing(name, True, lists, windows, settings)
         done.seconds = float(np.mean([answer.seconds[name] for answer in answers]))
-        done.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        done.peak_mb = peak_mb()
         standings.append(done)
     curves = [found[(place, "new")].curve for place in range(len(material))]
     curve = [

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from apps.ml.base import Model, TrainOptions
 from apps.ml.dataset import DAY, Dataset, IdMap
 from apps.ml.train import train
 from tests.benchmarks.models.environments import cache_folder
+from tests.benchmarks.models.peers.exchange import peak_mb
 from tests.benchmarks.models.running import bounded
 
 FAMILIES = ("als", "item_knn", "ease", "popular", "personal", "user_knn")
@@ -157,7 +157,7 @@ def _nothing(n: int, name: str) -> Any:
 
 
 def _peak_gb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    return peak_mb() / 1024
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 from apps.ml.choice import choose
 from apps.ml.evaluate import VARIANTS
 from tests.benchmarks.models.own_lists import dataset_read
+from tests.benchmarks.models.peers.exchange import peak_mb
 from tests.benchmarks.models.windows import DAYS, rolling
 
 
@@ -40,7 +40,7 @@ def main() -> None:
         **choice.to_dict(),
         "fit_seconds": time.perf_counter() - started,
         "fit_cpu_seconds": time.process_time() - cpu,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
     }
     given.out.mkdir(parents=True, exist_ok=True)
     file = given.out / f"{given.window}-{given.variant}"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import time
 import traceback
 from pathlib import Path
@@ -24,6 +23,7 @@ from apps.ml.comparison import EXCLUDE
 from apps.ml.dataset import Dataset
 from apps.ml.evaluate import VARIANTS
 from apps.ml.train import train
+from tests.benchmarks.models.peers.exchange import peak_mb
 from tests.benchmarks.models.windows import Window, rolling
 
 
@@ -79,7 +79,7 @@ def family_lists(window: Window, family: str, setting: dict[str, Any], file: Pat
     except Exception as error:
         traceback.print_exc()
         report["error"] = f"{type(error).__name__}: {error}"
-    report["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report["peak_mb"] = peak_mb()
     file.with_suffix(".json").write_text(json.dumps(report))
 
 

@@ -38,7 +38,6 @@ PARTS = (
         540.0,
         ("--recbole-seconds", "200"),
     ),
-    Part("sequences", "Sequence files", "tests.benchmarks.sequences", 240.0),
 )
 
 

@@ -98,6 +98,19 @@ class Train:
         return lists
 
 
+def peak_mb() -> float:
+    """Largest resident memory of this program.
+
+    Not getrusage's: that counts what the process had before it became this program, the size of its parent.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        for line in status.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 Fit = Callable[[Train, dict[str, Any]], Lists]
 
 
@@ -130,5 +143,5 @@ def main(models: dict[str, Fit]) -> None:
         except Exception as error:
             traceback.print_exc()
             report["error"] = f"{type(error).__name__}: {error}"
-        report["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        report["peak_mb"] = peak_mb()
         (given.out / f"{place}.json").write_text(json.dumps(report))
