@@ -20,7 +20,7 @@ from django.conf import settings
 
 import apps.ml
 from apps.ml.base import Model, TrainOptions
-from apps.ml.comparison import EXCLUDE
+from apps.ml.candidates import EXCLUDE
 from apps.ml.dataset import DAY, Dataset
 from apps.ml.evaluate import (
     LIST_METRICS,
