@@ -30,8 +30,8 @@ least."""
 STEPS = (0.0, 0.5, 0.75, 1.33, 2.0)
 """Factors a coordinate is tried at; a weight of 0 is tried at 5 % and 15 % of the sum instead."""
 MAX_ROUNDS = 12
-BAG_ROUNDS = 3
-"""Bags start from what the ascent on everyone found, so few rounds are left for them."""
+BAG_ROUNDS = 4
+"""Bags profit from each other's trials, so few rounds bring them up."""
 KEPT_DEPTH = 40
 """After the starts, candidates that none of them brings this far up are left out of the ascent."""
 FRONT_POINTS = 80
@@ -67,9 +67,10 @@ def weights_choose(
     singles = [pool.quality(weights)[-1] for weights in np.eye(n)]
     best_single: Doubles = np.eye(n)[int(np.argmax(singles))]
     stop = should_stop or (lambda: False)
-    pool.ascend([BAGS], MAX_ROUNDS, rng, stop)
+    # everyone last: bags that began at everyone's best would agree with it, and averaging would calm nothing
     pool.ascend(list(range(BAGS)), BAG_ROUNDS, rng, stop)
     answers = [pool.best(bag) for bag in range(BAGS)]
+    pool.ascend([BAGS], MAX_ROUNDS, rng, stop)
     candidates = [*answers, pool.best(BAGS), np.mean(answers, axis=0), best_single]
     quality = [pool.exact(weights) for weights in candidates]
     mean_place = len(candidates) - 2
