@@ -67,7 +67,7 @@ class Protocol:
     words: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Tuned:
     """The best settings of a component. seconds: of one fit; scorer: fitted for validation; answer: seconds
     per question.
@@ -112,6 +112,7 @@ def choose_and_judge(
     if gain < LEAST_GAIN:
         weights = {}
     used = [one for one in tuned if weights.get(one.component.name) or one is best or one.component.always]
+    used += _also_shown([one for one in tuned if one not in used], used, protocol, clock)
     kept = _refitted(protocol, used, weights, clock, options, warnings)
     scorers = {one.component.name: one.scorer for one in kept}
     blends = {}
@@ -120,7 +121,7 @@ def choose_and_judge(
         blends[BLEND] = live
     options.report(Progress("test", 0.85, message=f"{len(protocol.test)} questions"))
     figures = judge_all(scorers, blends, protocol.test, options.check)
-    chosen = BLEND if blends else max(kept, key=lambda one: one.quality).component.name
+    chosen = BLEND if blends else best.component.name
     by_model = {name: _shown(found, protocol.shown) for name, found in figures.items()}
     for one in tuned:
         row = by_model.setdefault(one.component.name, {})
@@ -143,6 +144,23 @@ def choose_and_judge(
         "by_model": by_model,
         "warnings": warnings,
     }
+
+
+def _also_shown(
+    others: Sequence[Tuned], used: Sequence[Tuned], protocol: Protocol, clock: Clock
+) -> list[Tuned]:
+    """Components that are not part of the answer but stand beside it, where seconds are left for them."""
+
+    def needed(one: Tuned) -> float:
+        return 1.3 * one.seconds + 2.0 * one.answer * len(protocol.test)
+
+    left = clock.left - 0.1 * clock.budget - sum(needed(one) for one in used)
+    found = []
+    for one in sorted(others, key=needed):
+        left -= needed(one)
+        if left > 0:
+            found.append(one)
+    return found
 
 
 def _shown(figures: Figures, names: Mapping[str, str]) -> dict[str, Any]:
@@ -275,7 +293,7 @@ def _refitted(
     suffice a component keeps what it learned without them.
     """
     quiet = replace(options, on_progress=None)
-    order = sorted(used, key=lambda one: -weights.get(one.component.name, 0.0))
+    order = sorted(used, key=lambda one: (-weights.get(one.component.name, 0.0), -one.quality))
     refitted = []
     # z-scores and the blend cost about as much again as the answers
     judging = 2.0 * len(protocol.test) * sum(one.answer for one in used)
