@@ -24,7 +24,7 @@ class VersionPoint:
     texture: int = 0
 
 
-SHAPES = ("circle", "diamond", "square", "triangle-up")
+SHAPES = ("circle", "diamond", "square", "triangle-up", "pentagon", "star")
 
 
 def versions_chart(

@@ -11,7 +11,7 @@ from apps.training.selectors import versions_live
 
 COLOURS = 8
 NEWNESS_COLOUR = 8  # the one source without a model has the colour of ink
-TEXTURES = 4  # plain, stripes, stripes the other way, checks: more sources than colours stay apart
+TEXTURES = 6  # plain, stripes four ways, checks: more sources than colours stay apart
 # The built-in sources; a recipe of the shop's own goes by the name it was given.
 NAMES = {
     "popular": (_("Popularity"), _("What sells most in the whole shop; recent sales count more.")),
@@ -56,6 +56,8 @@ class SourceName:
             solid,
             f"repeating-linear-gradient(135deg, {stripes})",
             f"repeating-linear-gradient(45deg, {stripes})",
+            f"repeating-linear-gradient(0deg, {stripes})",
+            f"repeating-linear-gradient(90deg, {stripes})",
             f"repeating-conic-gradient({solid} 0 25%, {pale} 0 50%) 0 0 / 6px 6px",
         )[self.texture]
 
