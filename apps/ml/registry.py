@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from apps.ml.configs import (
     PRESETS,
     Config,
+    collaborative,
     content,
     factors,
     neighbours,
@@ -236,6 +237,30 @@ FAMILIES: dict[str, Family] = {
             factors.BprConfig,
             "apps.ml.models.bpr:BprModel",
             when="Many shoppers with few choices each, where the order at the top is all that counts.",
+        ),
+        Family(
+            "gmf",
+            "Learned product",
+            "Hidden tastes by a weighted product, trained on sampled pairs.",
+            collaborative.GmfConfig,
+            "apps.ml.models.neural_cf:GmfModel",
+            when="To compare with iALS, which is mostly better and faster.",
+        ),
+        Family(
+            "mlp",
+            "Taste network",
+            "A network over a shopper's and a product's vectors.",
+            collaborative.MlpConfig,
+            "apps.ml.models.neural_cf:MlpModel",
+            when="To compare; large catalogues of much feedback at best.",
+        ),
+        Family(
+            "neumf",
+            "Product and network",
+            "The learned product and the taste network, joined.",
+            collaborative.NeuMfConfig,
+            "apps.ml.models.neural_cf:NeuMfModel",
+            when="Much feedback per shopper; elsewhere iALS or EASE is better.",
         ),
     )
 }

@@ -14,7 +14,7 @@ from apps.ml.models.biased_mf import BiasedFactors, BiasedMfModel
 from apps.ml.models.rating_model import Ratings
 from apps.ml.train import train
 from tests.ml.conformance import Conformance
-from tests.ml.planted import ITEM_BASE, UNKNOWN_ITEM, planted
+from tests.ml.planted import ITEM_BASE, UNKNOWN_ITEM, planted, planted_split
 
 MEAN = 3.2
 STRANGER = 9_999
@@ -25,6 +25,16 @@ class TestBiasedMf(Conformance):
     floors = {"new": 0.07, "all": 0.1}
     beats = ()
     answers_strangers = True
+
+    def test_a_warm_start_is_used_or_ignored(self) -> None:
+        """Judged by its error: the order of so few ratings says little."""
+        split = planted_split(True)
+        ratings = Ratings.of(split.train)
+        cold = self.model
+        assert isinstance(cold, BiasedMfModel)
+        warm = train(self.family, {"preset": "tiny"}, split.train, TrainOptions(start=cold))
+        assert isinstance(warm, BiasedMfModel)
+        assert warm.error(ratings)["rmse"] <= 1.05 * cold.error(ratings)["rmse"]
 
 
 @cache

@@ -32,6 +32,9 @@ def test_the_built_in_families() -> None:
         "biased_mf",
         "rating_knn",
         "bpr",
+        "gmf",
+        "mlp",
+        "neumf",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()

@@ -16,7 +16,8 @@ class BiasedMfConfig(Dials):
 
     regularisation and bias_regularisation: weight of the squared factors and biases of a rating's shopper and
     item in its loss. holdout: share of ratings kept for early stopping and for the error that is reported;
-    training then starts anew on all ratings for as many epochs as were best.
+    training then starts anew on all ratings for as many epochs as were best. warm_epochs: epochs when
+    training goes on from an earlier model.
     """
 
     optimiser: Optimiser = "adam"
@@ -28,6 +29,7 @@ class BiasedMfConfig(Dials):
     regularisation: float = number(0.1, 0.0)
     bias_regularisation: float = number(0.01, 0.0)
     holdout: float = number(0.1, 0.0)
+    warm_epochs: int = number(5, 1)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"factors": 8, "epochs": 30, "batch_size": 256, "learning_rate": 3e-2, "holdout": 0.0},

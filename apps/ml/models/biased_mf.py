@@ -73,6 +73,8 @@ class BiasedMfModel(RatingModel[BiasedMfConfig]):
     @classmethod
     def fit(cls, dataset: Dataset, config: BiasedMfConfig, options: TrainOptions) -> Self:
         ratings = Ratings.needed(dataset, cls.family)
+        if isinstance(options.start, BiasedMfModel):
+            config = replace(config, epochs=min(config.epochs, config.warm_epochs))
         history = History.from_dataset(dataset)
         learned, held = ratings.parted(config.holdout, options.seed)
         found: dict[str, float] | None = None
