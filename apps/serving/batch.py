@@ -153,7 +153,14 @@ def _shard_mark(build: ListBuild, shard: int, written: int) -> bool:
 def lists_build(
     *, version_id: int, rebuild: bool = False, on_progress: Progress | None = None
 ) -> BuildResult:
-    """Build all unfinished shards of a version here and now."""
+    """Build all unfinished shards of a version here and now.
+
+    rebuild: forget what was built, once the model is known to load: readers keep the lists of one that does
+    not. Raises ArtifactInvalid then.
+    """
+    if rebuild and (version := ModelVersion.objects.filter(pk=version_id).first()) is not None:
+        _model.cache_clear()
+        _model(version.artifact_path, version_id)
     todo = build_start(version_id=version_id, rebuild=rebuild)
     for number, shard in enumerate(todo, 1):
         shard_build(version_id=version_id, shard=shard)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from apps.datasets.models import Snapshot
 from apps.events.models import Shopper
 from apps.jobs.models import Job
 from apps.merchandising.services import placement_create
-from apps.ml.artifacts import load_model
+from apps.ml.artifacts import load_model, parts_read, parts_write
 from apps.ml.base import Model
 from apps.ml.dataset import Dataset
+from apps.ml.errors import ArtifactInvalid
 from apps.ml.topn import TopN
 from apps.ml.train import train
 from apps.serving import batch
@@ -209,6 +211,22 @@ def test_a_damaged_artifact_builds_nothing(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"altered|sha256|differs|damaged|manifest"):
         batch.lists_build(version_id=version.pk)
     assert not CandidateList.objects.exists()
+
+
+def test_an_artifact_of_older_code_stops_a_rebuild_and_no_slate(tmp_path: Path) -> None:
+    version, _ = version_train("item_knn", planted(), tmp_path)
+    batch.lists_build(version_id=version.pk)
+    placement_create(code="home", name="Home", kind="shopper", weights={"item_knn": 1.0})
+    before = recommend(SlateRequest(placement="home", shopper="c00", n=3))
+    assert before.rung == Rung.SHOPPER
+    parts = parts_read(version.artifact_path)
+    kept = {name: array for name, array in parts.arrays.items() if not name.startswith("companions")}
+    parts_write(version.artifact_path, replace(parts, arrays=kept))
+    with pytest.raises(ArtifactInvalid, match="retrain this recipe"):
+        batch.lists_build(version_id=version.pk, rebuild=True)
+    after = recommend(SlateRequest(placement="home", shopper="c00", n=3))
+    assert [item.product_id for item in after.items] == [item.product_id for item in before.items]
+    assert after.rung == Rung.SHOPPER
 
 
 def test_offline_figures_are_those_of_the_served_blend(tmp_path: Path) -> None:

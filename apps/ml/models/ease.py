@@ -22,7 +22,7 @@ from apps.ml.configs import Config
 from apps.ml.configs.factors import EaseConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
-from apps.ml.models.item_knn import indicator, interest_of
+from apps.ml.models.item_knn import column_of, indicator, interest_of
 from apps.ml.signals import Csr, attribute_item, basket_item, by_order, user_item
 from apps.ml.similarity import in_blocks, stacked, strongest
 from apps.ml.topn import Floats
@@ -108,9 +108,11 @@ class EaseModel(Model[EaseConfig]):
         places = np.minimum(np.searchsorted(self.columns, [*items_L, item]), max(len(self.columns) - 1, 0))
         known = self.columns[places] == [*items_L, item] if len(self.columns) else places < 0
         if known[-1]:
-            column = self.weights[places[:-1][known[:-1]], places[-1]]
-            dense = sparse.csr_matrix(column).toarray() if sparse.issparse(column) else column
-            found[known[:-1]] = np.asarray(dense, dtype=np.float64).ravel()
+            rows, column = places[:-1][known[:-1]], int(places[-1])
+            if isinstance(self.weights, np.ndarray):
+                found[known[:-1]] = self.weights[rows, column]
+            else:
+                found[known[:-1]] = column_of(self.weights, rows, column)
         return found * interest_of(self.profile, row, items_L)
 
     def with_shoppers(self, dataset: Dataset, history: History) -> Self:

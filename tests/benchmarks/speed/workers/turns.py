@@ -10,7 +10,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +39,10 @@ def peak_mb() -> float:
     return float(line.split()[1]) / 1024
 
 
-def clocked(work: Callable[[], Any]) -> tuple[Any, float, float]:
+def clocked(work: Callable[..., Any], *given: Any) -> tuple[Any, float, float]:
     """The result, wall seconds and CPU seconds of this process with all its threads."""
     wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
+    result = work(*given)
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
@@ -64,7 +63,7 @@ def main(models: dict[str, Callable[[Any, dict[str, Any], int], tuple[Fit, Top |
         model, wall, cpu = clocked(fit)
         found = {"fit_seconds": wall, "fit_cpu": cpu}
         if top is not None:
-            lists, wall, cpu = clocked(partial(top, model))
+            lists, wall, cpu = clocked(top, model)
             found |= {"top_seconds": wall, "top_cpu": cpu}
         found["peak_mb"] = peak_mb()
         if lists is not None:
