@@ -275,10 +275,14 @@ def _blend(
     if len(tuned) < 2 or clock.left < 0.15 * clock.budget:
         return {}, 0.0
     options.report(Progress("blend", 0.68))
-    questions = protocol.validation.sample(BLEND_CELLS)
+    seconds = 0.1 * clock.budget
+    per_question = 3.0 * sum(one.answer for one in tuned) + 1e-9
+    affordable = seconds / per_question * protocol.fitting.n_items
+    questions = protocol.validation.sample(min(BLEND_CELLS, affordable))
     scorers = {one.component.name: one.scorer for one in tuned}
+    until = clock.used + 2.0 * seconds
     table = BlendTable.build(scorers, questions, options.check)
-    return table.weights(protocol.cut, options.seed, options.check)
+    return table.weights(protocol.cut, options.seed, options.check, lambda: clock.used > until)
 
 
 def _refitted(

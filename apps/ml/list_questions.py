@@ -228,8 +228,16 @@ class BlendTable:
             total_gain += 0.5 * gain / np.cumsum(steps)[np.clip(self.sizes, 1, end) - 1]
         return float(total_gain.mean() if counts is None else counts @ total_gain / counts.sum())
 
-    def weights(self, cut: int, seed: int = 0, check: Check | None = None) -> tuple[dict[str, float], float]:
+    def weights(
+        self,
+        cut: int,
+        seed: int = 0,
+        check: Check | None = None,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> tuple[dict[str, float], float]:
         """Weights summing to 1, and the gain of their quality over the best scorer alone (1 = none).
+
+        enough: says that time is up; what was found by then is given.
 
         Coordinate ascent on resamples of the questions, averaged: one answer on few questions overfits.
         """
@@ -240,10 +248,12 @@ class BlendTable:
         fair = np.maximum(alone / max(alone.max(initial=0.0), 1e-12), 1e-3) ** 3
         answers = []
         for bag in range(BAGS):
+            if answers and enough():
+                break
             drawn = rng.integers(0, len(self.z), len(self.z))
             counts = np.bincount(drawn, minlength=len(self.z)).astype(np.float64)
             start = fair / fair.sum() if bag % 2 else 0.7 * single + 0.3 * fair / fair.sum()
-            answers.append(self._ascend(start, cut, counts, check))
+            answers.append(self._ascend(start, cut, counts, check, enough))
         mean = np.mean(answers, axis=0)
         mean = np.where(mean < LEAST_WEIGHT, 0.0, mean)
         candidates = [mean / mean.sum(), *answers]
@@ -253,7 +263,12 @@ class BlendTable:
         return dict(zip(self.names, candidates[best].tolist(), strict=True)), gain
 
     def _ascend(
-        self, weights: NDArray[np.float64], cut: int, counts: NDArray[np.float64], check: Check | None
+        self,
+        weights: NDArray[np.float64],
+        cut: int,
+        counts: NDArray[np.float64],
+        check: Check | None,
+        enough: Callable[[], bool],
     ) -> NDArray[np.float64]:
         quality = self.quality(weights, cut, counts)
         for _ in range(ROUNDS):
@@ -261,6 +276,8 @@ class BlendTable:
             for place in range(len(weights)):
                 if check is not None:
                     check()
+                if enough():
+                    return weights
                 # a scorer that is off is tried at shares of the rest; one that is on is scaled
                 rest, now = weights.sum() - weights[place], weights[place]
                 tries = [now * step for step in STEPS] if now else [rest * share for share in NEW_SHARES]
