@@ -78,6 +78,7 @@ def test_the_form_offers_the_familys_settings_and_starts_a_study(mel: User, ease
     assert (found.space["regularisation"]["low"], found.space["regularisation"]["high"]) == (10.0, 900.0)
     assert set(found.space["baskets"]["choices"]) == {True, False}
     assert "Waiting for a worker" in client.get(answer["Location"]).content.decode()
+    assert "Studies" in client.get("/models/recipe/ease/").content.decode(), "one without any trial too"
     again = client.post("/models/recipe/ease/tune/start/", FORM).content.decode()
     assert "is being tuned already" in again
 

@@ -12,10 +12,15 @@ from apps.portal import formats
 register = template.Library()
 
 
+def _known(value: Any) -> Any:
+    """What a template makes of an attribute of None is an empty text: no figure."""
+    return None if value == "" else value
+
+
 @register.filter
 def number(value: Any, digits: int = 0) -> str:
     """`{{ n|number }}` or `{{ n|number:2 }}`."""
-    return formats.number(value, digits)
+    return formats.number(_known(value), digits)
 
 
 @register.filter
@@ -27,7 +32,7 @@ def compact(value: Any) -> str:
 @register.filter
 def percent(value: Any, digits: int = 1) -> str:
     """A share from 0 to 1 as a percentage."""
-    return formats.percent(value, digits)
+    return formats.percent(_known(value), digits)
 
 
 @register.filter
@@ -75,4 +80,4 @@ def cell(pair: tuple[Any, str], currency: str = "") -> str:
 @register.filter
 def signed(value: Any, digits: int = 2) -> str:
     """A number that always shows its sign."""
-    return formats.signed(value, digits)
+    return formats.signed(_known(value), digits)
