@@ -246,7 +246,7 @@ class BlendTable:
         rng = np.random.default_rng(seed)
         single = np.eye(count)[int(np.argmax(alone))]
         fair = np.maximum(alone / max(alone.max(initial=0.0), 1e-12), 1e-3) ** 3
-        answers = []
+        answers: list[NDArray[np.float64]] = []
         for bag in range(BAGS):
             if answers and enough():
                 break
