@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.speed.bpr [--rounds 5] [--threads 1]
 
-implicit runs with its own defaults (100 epochs) and at a second setting its authors use for small data.
+implicit runs with its own defaults (100 epochs) and at a second, smaller setting.
 """
 
 from __future__ import annotations
