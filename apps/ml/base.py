@@ -111,7 +111,7 @@ class Model(ABC, Generic[ConfigT]):
     folds_in: `fold_in` works; a family with something learned per shopper then overrides `with_shoppers`.
     warm_starts: `fit` goes on from `options.start`. data_parallel: `fit` may run in several processes, each
     with its share of the data (`ml.distributed`). threads: blocks of lists ranked side by side; the lists
-    do not depend on it.
+    depend on it by rounding only.
     """
 
     config: ConfigT

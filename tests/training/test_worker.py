@@ -118,7 +118,7 @@ def test_cancel_stops_a_run_between_epochs(slow_recipe: Recipe, celery_worker_pr
 def test_killed_study_goes_on_with_the_trial_it_was_at(
     slow_recipe: Recipe, celery_worker_process: WorkerStart
 ) -> None:
-    recipe_update(recipe=slow_recipe, changes={"config": {"epochs": 60, "tolerance": 0.0}}, by=None)
+    recipe_update(recipe=slow_recipe, changes={"config": {**slow_recipe.config, "epochs": 400}}, by=None)
     study = studies.study_create(
         recipe=slow_recipe, space={"alpha": {}, "regularisation": {}}, max_trials=4, pruning=False
     )

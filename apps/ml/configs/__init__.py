@@ -32,6 +32,9 @@ class Config:
             value = getattr(self, item.name)
             if low is not None and value is not None and value < low:
                 raise InvalidValue(item.name, value, f"Give a number of at least {low}.")
+            most = item.metadata.get("at_most")
+            if most is not None and value is not None and value > most:
+                raise InvalidValue(item.name, value, f"Give a share from 0 to {most:g}.")
 
     @classmethod
     def preset(cls, name: str) -> Self:
@@ -70,6 +73,12 @@ def number(
     """
     search = {"high": high, "log": log, "choices": choices, "tune": tune}
     return dataclasses.field(default=default, metadata={"at_least": at_least, **search})
+
+
+def share(default: float, *, tune: bool = True) -> Any:
+    """A field for a share from 0 to 1."""
+    search = {"high": 1.0, "log": False, "choices": (), "tune": tune}
+    return dataclasses.field(default=default, metadata={"at_least": 0.0, "at_most": 1.0, **search})
 
 
 def _check_type(name: str, value: object, hint: Any) -> None:

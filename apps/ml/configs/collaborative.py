@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from apps.ml.configs import number
+from apps.ml.configs import number, share
 from apps.ml.configs.dials import Activation, Dials
-from apps.ml.errors import InvalidValue
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class GmfConfig(Dials):
     popularity_exponent: float = number(0.0, 0.0)
     loss: Literal["bce", "bpr", "softmax"] = "bce"
     half_life_days: float | None = number(90.0, 0.01)
-    floor: float = number(0.1, 0.0)
+    floor: float = share(0.1)
     fold_in_steps: int = number(40, 1)
     fold_in_rate: float = number(0.1, 1e-9)
     warm_epochs: int = number(3, 1)
@@ -41,11 +40,6 @@ class GmfConfig(Dials):
         "small": {"factors": 16},
     }
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.floor > 1.0:
-            raise InvalidValue("floor", self.floor, "Give a share from 0 to 1.")
-
 
 @dataclass(frozen=True)
 class MlpConfig(GmfConfig):
@@ -53,7 +47,7 @@ class MlpConfig(GmfConfig):
 
     layers: int = number(2, 1)
     activation: Activation = "relu"
-    dropout: float = number(0.0, 0.0)
+    dropout: float = number(0.0, 0.0, high=0.6)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ class Dials(Config):
     optimiser: Optimiser = "adamw"
     learning_rate: float = number(1e-3, 1e-9)
     schedule: Schedule = "constant"
-    warmup: float = number(0.0, 0.0)
+    warmup: float = number(0.0, 0.0, high=0.3)
     clip_norm: float | None = number(5.0, 1e-6)
     l1: float = number(0.0, 0.0)
     l2: float = number(0.0, 0.0)

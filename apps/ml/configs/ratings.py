@@ -28,7 +28,7 @@ class BiasedMfConfig(Dials):
     factors: int = number(64, 1)
     regularisation: float = number(0.1, 0.0)
     bias_regularisation: float = number(0.01, 0.0)
-    holdout: float = number(0.1, 0.0)
+    holdout: float = number(0.1, 0.0, tune=False)
     warm_epochs: int = number(5, 1)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
@@ -57,7 +57,7 @@ class RatingKnnConfig(Config):
     damping: float = number(0.02, 1e-9)
     shopper_prior: float = number(5.0, 0.0)
     item_prior: float = number(5.0, 0.0)
-    holdout: float = number(0.1, 0.0)
+    holdout: float = number(0.1, 0.0, tune=False)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"neighbours": 30, "shrink": 5.0},

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from apps.ml.configs import Config, number
-from apps.ml.errors import InvalidValue
+from apps.ml.configs import Config, number, share
 
 
 @dataclass(frozen=True)
@@ -42,20 +41,14 @@ class TifuKnnConfig(Config):
 
     neighbours: int = number(100, 1)
     group_size: int = number(7, 1)
-    basket_decay: float = number(1.0, 0.0)
-    group_decay: float = number(1.0, 0.0)
+    basket_decay: float = share(1.0)
+    group_decay: float = share(1.0)
     half_life_days: float | None = number(180.0, 0.01)
     neighbour_half_life_days: float | None = number(30.0, 0.01)
     likeness: Literal["cosine", "euclidean"] = "cosine"
     likeness_exponent: float = number(2.0, 0.0)
-    own_share: float = number(0.2, 0.0)
+    own_share: float = share(0.2)
     averaged: bool = False
     likeness_ceiling: int = number(2_000, 1)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 20}, "small": {"neighbours": 50}}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("basket_decay", "group_decay", "own_share"):
-            if getattr(self, name) > 1.0:
-                raise InvalidValue(name, getattr(self, name), "Give a share from 0 to 1.")

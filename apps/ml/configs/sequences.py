@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from apps.ml.configs import number
+from apps.ml.configs import number, share
 from apps.ml.configs.dials import Activation, Dials
 from apps.ml.errors import InvalidValue
 
@@ -43,23 +43,17 @@ class SequenceConfig(Dials):
     dropout: float = number(0.2, 0.0)
     loss: SequenceLoss = "auto"
     negatives: int = number(256, 1)
-    calibration: float = number(0.75, 0.0)
+    calibration: float = share(0.75)
     repeats: Repeats = "collapse"
     horizon: int = number(1, 1)
     shuffle_ties: bool = True
-    crop: float = number(0.0, 0.0)
-    reorder: float = number(0.0, 0.0)
-    mask: float = number(0.0, 0.0)
+    crop: float = share(0.0)
+    reorder: float = share(0.0)
+    mask: float = share(0.0)
     time_buckets: int = number(0, 0)
     strength: bool = True
-    holdout: float = number(0.1, 0.0)
+    holdout: float = share(0.1, tune=False)
     warm_epochs: int = number(6, 1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in ("crop", "reorder", "mask", "calibration", "holdout"):
-            if getattr(self, name) > 1.0:
-                raise InvalidValue(name, getattr(self, name), "Give a share of at most 1.")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from apps.ml.configs import Config, number
+from apps.ml.configs import Config, number, share
 from apps.ml.errors import InvalidValue
 
 
@@ -22,17 +22,13 @@ class CoVisitConfig(Config):
     neighbours: int = number(300, 1)
     reach: int = number(10, 1)
     distance_power: float = number(0.75, 0.0)
-    backward: float = number(0.7, 0.0)
+    backward: float = share(0.7)
     own_discount: float = number(0.5, 0.0)
     other_discount: float = number(0.2, 0.0)
     memory: int = number(50, 1)
-    memory_decay: float = number(0.8, 0.0)
+    memory_decay: float = share(0.8)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 30}, "small": {"neighbours": 100}}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _at_most_one(self, "memory_decay", "backward")
 
 
 @dataclass(frozen=True)
@@ -47,17 +43,13 @@ class SessionKnnConfig(Config):
 
     neighbours: int = number(200, 1)
     memory: int = number(50, 1)
-    memory_decay: float = number(0.8, 0.0)
-    nearness: float = number(0.85, 0.0)
+    memory_decay: float = share(0.8)
+    nearness: float = share(0.85)
     idf_power: float = number(1.0, 0.0)
     length_power: float = number(0.3, 0.0)
     recency: float = number(1.0, 0.0)
 
     presets: ClassVar[dict[str, dict[str, Any]]] = {"tiny": {"neighbours": 40}, "small": {"neighbours": 100}}
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _at_most_one(self, "memory_decay", "nearness")
 
 
 @dataclass(frozen=True)
@@ -71,9 +63,9 @@ class AssociationConfig(Config):
     """
 
     min_count: int = number(3, 1)
-    min_support: float = number(0.0003, 0.0)
-    longer_support: float = number(0.005, 0.0)
-    min_confidence: float = number(0.01, 0.0)
+    min_support: float = share(0.0003)
+    longer_support: float = share(0.005)
+    min_confidence: float = share(0.01)
     max_length: int = number(3, 2)
     memory: int = number(30, 1)
 
@@ -81,12 +73,5 @@ class AssociationConfig(Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _at_most_one(self, "min_support", "longer_support", "min_confidence")
         if self.max_length > 10:
             raise InvalidValue("max_length", self.max_length, "Give a whole number from 2 to 10.")
-
-
-def _at_most_one(config: Config, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) > 1.0:
-            raise InvalidValue(name, getattr(config, name), "Give a share of at most 1.")
