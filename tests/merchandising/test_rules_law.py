@@ -175,13 +175,18 @@ def test_a_boost_never_lowers_and_a_bury_never_lifts_and_both_do_what_they_say(
         candidates, facts, (*rules, Boost(id="x", strength=strength, target=target)), context
     )
     buried = rules_apply(candidates, facts, (*rules, Bury(id="x", strength=strength, target=target)), context)
-    assert shown(boosted).index(product) <= before.index(product) <= shown(buried).index(product)
+    assert shown(boosted).index(product) <= before.index(product)
+    if product in shown(buried):
+        assert before.index(product) <= shown(buried).index(product)
+    else:  # it fell behind a variant of itself, which now stands for both
+        group = group_of(facts.by_id[product])
+        assert group in [group_of(facts.by_id[other]) for other in shown(buried)]
     spread = max(c.score for c in candidates) - min(c.score for c in candidates)
     lift = strength * (spread or 1.0)
     plain = next(i for i in rules_apply(candidates, facts, rules, context).items if i.product_id == product)
     for slate, sign in ((boosted, 1), (buried, -1)):
-        moved = next(item for item in slate.items if item.product_id == product)
-        assert moved.adjusted == pytest.approx((plain.adjusted or 0.0) + sign * lift)
+        for moved in (item for item in slate.items if item.product_id == product):
+            assert moved.adjusted == pytest.approx((plain.adjusted or 0.0) + sign * lift)
         scores = [item.adjusted or 0.0 for item in slate.items]
         assert scores == sorted(scores, reverse=True), "without pins and limits the page is in order"
 
