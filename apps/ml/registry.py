@@ -262,6 +262,14 @@ FAMILIES: dict[str, Family] = {
             "apps.ml.models.neural_cf:NeuMfModel",
             when="Much feedback per shopper; elsewhere iALS or EASE is better.",
         ),
+        Family(
+            "rising",
+            "Rising for you",
+            "What sells more now than it used to, in the order of the shopper's taste.",
+            factors.RisingConfig,
+            "apps.ml.models.rising:RisingModel",
+            when="Ranges that turn over fast: seasons, fashion, gifts.",
+        ),
     )
 }
 

@@ -35,6 +35,7 @@ def test_the_built_in_families() -> None:
         "gmf",
         "mlp",
         "neumf",
+        "rising",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()

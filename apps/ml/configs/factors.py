@@ -71,3 +71,13 @@ class EaseConfig(Config):
         "tiny": {"regularisation": 20.0, "max_items": 1_000},
         "small": {"max_items": 5_000},
     }
+
+
+@dataclass(frozen=True)
+class RisingConfig(EaseConfig):
+    """EASE with the recent trend added over the whole catalogue. trend_weight: spreads of the trend for one
+    spread of the taste; 0 is plain EASE. trend_half_life_days: of what counts as recent.
+    """
+
+    trend_weight: float = number(2.0, 0.0)
+    trend_half_life_days: float = number(7.0, 0.01)

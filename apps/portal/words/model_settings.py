@@ -37,6 +37,8 @@ WORDS: dict[str, tuple[Any, Any]] = {
     ),
     "row_half_life_days": (_("Half-life when learning (days)"), ""),
     "profile_half_life_days": (_("Half-life of a shopper's history (days)"), ""),
+    "trend_weight": (_("Weight of the trend"), ""),
+    "trend_half_life_days": (_("Half-life of what counts as recent (days)"), ""),
     "similarity_half_life_days": (_("Half-life when comparing shoppers (days)"), ""),
     "interest_half_life_days": (_("Half-life of the neighbours' interest (days)"), ""),
     "baskets": (
