@@ -3,7 +3,7 @@
 score = z(EASE) + trend_weight * z(trend), both z-normalised over the items EASE scores for the shopper. A
 blend of two cut lists can't say this: what rises fast and suits a shopper well enough is at the top of
 neither. Mean NDCG@10 on Online Retail, *new*, test windows of August to October 2011: .130 against .117 for
-EASE alone; weight and half-life are from June and July.
+EASE alone, with settings near the best of June and July; the best of those, 14 days and 3, gives .129.
 """
 
 from __future__ import annotations
