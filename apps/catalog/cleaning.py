@@ -149,7 +149,7 @@ def _category(work: Cleaning) -> None:
 
 def _money(work: Cleaning) -> None:
     found = pd.Series("", index=work.frame.index, dtype="str")
-    for name in ("price", "cost"):
+    for name in ("price", "list_price", "cost"):
         if name not in work.frame.columns:
             continue
         numbers, beside, bad = numbers_of(work.frame[name])

@@ -28,8 +28,9 @@ SUFFIXES = {
 }  # fmt: skip
 COLUMNS = frozenset(
     {
-        "sku", "title", "description", "language", "category", "brand", "price", "currency", "cost", "stock",
-        "image_url", "attributes", "group_key", "available_from", "available_until", "created_at",
+        "sku", "title", "description", "language", "category", "brand", "price", "list_price", "currency",
+        "cost", "stock", "image_url", "attributes", "group_key", "available_from", "available_until",
+        "created_at",
     }
 )  # fmt: skip
 ALIASES = {
@@ -39,14 +40,17 @@ ALIASES = {
     "long_description": "description", "body": "description", "lang": "language", "locale": "language",
     "category_path": "category", "categories": "category", "product_type": "category",
     "google_product_category": "category", "manufacturer": "brand", "vendor": "brand", "supplier": "brand",
-    "sale_price": "price", "unit_price": "price", "currency_code": "currency", "cost_price": "cost",
+    "sale_price": "price", "unit_price": "price",
+    "was_price": "list_price", "compare_at_price": "list_price", "rrp": "list_price", "msrp": "list_price",
+    "regular_price": "list_price", "original_price": "list_price",
+    "currency_code": "currency", "cost_price": "cost",
     "cost_of_goods_sold": "cost", "quantity": "stock", "qty": "stock", "inventory": "stock",
     "stock_quantity": "stock", "image": "image_url", "image_link": "image_url", "picture": "image_url",
     "item_group_id": "group_key", "parent_sku": "group_key", "start_date": "available_from",
     "end_date": "available_until", "date_added": "created_at",
     "货号": "sku", "商品编号": "sku", "标题": "title", "商品名称": "title", "名称": "title",
     "描述": "description", "类目": "category", "分类": "category", "品牌": "brand", "价格": "price",
-    "币种": "currency", "成本": "cost", "库存": "stock", "图片": "image_url",
+    "原价": "list_price", "币种": "currency", "成本": "cost", "库存": "stock", "图片": "image_url",
 }  # fmt: skip
 SEPARATORS = ",;\t|"
 csv.field_size_limit(10_000_000)

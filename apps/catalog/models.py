@@ -38,6 +38,13 @@ class Product(TimestampedModel):
     )
     brand = models.CharField(max_length=120, blank=True, default="", db_index=True)
     price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    list_price = models.DecimalField(
+        max_digits=12,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text=_("What it cost before a promotion; above the price, the product is on promotion."),
+    )
     currency = models.CharField(max_length=3, blank=True, default="")
     cost = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
     stock = models.IntegerField(null=True, blank=True, help_text=_("Empty: not counted, always in stock."))

@@ -29,6 +29,7 @@ class ProductFacts:
     category_id: int | None
     brand: str
     price: Decimal | None
+    list_price: Decimal | None
     currency: str
     cost: Decimal | None
     stock: int | None
@@ -81,6 +82,7 @@ def _facts(products: Iterable[Product], language: str) -> list[ProductFacts]:
                 category_id=row.category_id,
                 brand=row.brand,
                 price=row.price,
+                list_price=row.list_price,
                 currency=row.currency,
                 cost=row.cost,
                 stock=row.stock,

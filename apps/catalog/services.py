@@ -25,6 +25,7 @@ COLUMNS = {
     "category_id": ("bigint", "NULL"),
     "brand": ("text", "''"),
     "price": ("numeric(12, 2)", "NULL"),
+    "list_price": ("numeric(12, 2)", "NULL"),
     "currency": ("text", "%(currency)s"),
     "cost": ("numeric(12, 2)", "NULL"),
     "stock": ("integer", "NULL"),
@@ -67,9 +68,10 @@ def product_upsert_many(
 ) -> UpsertResult:
     """Make or update products from a frame.
 
-    Columns: sku, title, description, language, category ("A > B"), brand, price, currency, cost, stock,
-    image_url, attributes (dict), group_key, available_from, available_until, created_at (the day it was new),
-    and title_<lang>, description_<lang> (as title_zh_hans) for other languages.
+    Columns: sku, title, description, language, category ("A > B"), brand, price, list_price (before a
+    promotion), currency, cost, stock, image_url, attributes (dict), group_key, available_from,
+    available_until, created_at (the day it was new), and title_<lang>, description_<lang> (as title_zh_hans)
+    for other languages.
 
     A column that is absent leaves what is stored alone; an empty cell empties it. Bad rows are refused by
     line (the frame's `line`, or the place from 1). Works in transactions of CHUNK_ROWS rows;

@@ -4,6 +4,7 @@
 """
 
 import logging
+import zlib
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -185,11 +186,19 @@ def errors_answered(
 
 
 def json_body(request: HttpRequest, *, limit: int) -> Any:
-    """The request's JSON, if it is at most `limit` bytes; raises InvalidInput or PayloadTooLarge."""
+    """The request's JSON, if it is at most `limit` bytes, unpacked too when it comes as gzip.
+
+    Raises InvalidInput or PayloadTooLarge. A packed body is unpacked no further than one byte past `limit`.
+    """
     length = request.headers.get("Content-Length", "")
     if length.isdigit() and int(length) > limit:
         raise PayloadTooLarge(f"The body has {length} bytes; send at most {limit}.")
     body = request.read(limit + 1)
+    packing = request.META.get("HTTP_CONTENT_ENCODING", "").strip().lower()
+    if packing == "gzip" and len(body) <= limit:
+        body = _unpacked(body, limit)
+    elif packing not in ("", "gzip", "identity"):
+        raise InvalidInput(field="Content-Encoding", value=packing, remedy="Send gzip, or leave it out.")
     if len(body) > limit:
         raise PayloadTooLarge(f"The body has more than {limit} bytes; split it.")
     try:
@@ -198,3 +207,16 @@ def json_body(request: HttpRequest, *, limit: int) -> Any:
         raise InvalidInput(
             field="body", value=body[:60].decode("utf-8", "replace"), remedy=f"Send valid JSON: {exc.msg}."
         ) from exc
+
+
+def _unpacked(body: bytes, limit: int) -> bytes:
+    """At most `limit` + 1 bytes of a gzip body: what would be more is never made."""
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    remedy = "Send one whole gzip member, or plain JSON without Content-Encoding."
+    try:
+        plain = unpacker.decompress(body, limit + 1)
+    except zlib.error as exc:
+        raise InvalidInput(field="body", value=f"{len(body)} bytes", remedy=remedy) from exc
+    if len(plain) <= limit and (not unpacker.eof or unpacker.unused_data):
+        raise InvalidInput(field="body", value=f"{len(body)} bytes", remedy=remedy)
+    return plain
