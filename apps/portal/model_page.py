@@ -11,7 +11,7 @@ from apps.catalog.selectors import product_get_many
 from apps.events.models import Shopper
 from apps.portal.lookups import reader_language
 from apps.portal.model_lines import PROTOCOLS, Cell, cell
-from apps.portal.words.model_settings import choice_text, preset_text, setting_words
+from apps.portal.words.model_settings import setting_words, value_text
 from apps.training.models import ModelVersion
 
 # Name and one sentence of every figure a version may hold, in the order they are shown.
@@ -190,10 +190,10 @@ def _cost_row(version: ModelVersion, protocol: str) -> CostRow:
     )
 
 
-def settings_told(config: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def settings_told(config: Mapping[str, Any], family: str) -> list[tuple[str, str, str]]:
     """Every setting of a version: what it is called, its value, and what it does."""
     found = []
     for name, value in config.items():
-        words, told = setting_words(name)
-        found.append((words, choice_text(value) if isinstance(value, str) else preset_text(value), told))
+        words, told = setting_words(name, family)
+        found.append((words, value_text(value, name), told))
     return found

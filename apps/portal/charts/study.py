@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from apps.portal.charts.chart import Cell, Chart, Column
 from apps.portal.charts.template import ACCENT, QUIET
-from apps.portal.words.model_settings import choice_text, preset_text, setting_words
+from apps.portal.words.model_settings import setting_words, value_text
 from apps.training.models import StudyTrial, TrialState
 from apps.training.spaces import Range
 from apps.training.study_figures import best_so_far
@@ -31,7 +31,7 @@ def shown(value: Any) -> str:
     """A setting's value in words; a number to four digits."""
     if isinstance(value, float):
         value = float(f"{value:.4g}")
-    return choice_text(value) if isinstance(value, str | bool) else preset_text(value)
+    return value_text(value)
 
 
 def _table(trials: Sequence[StudyTrial], space: Sequence[Range]) -> tuple[list[Column], list[list[Cell]]]:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.portal.forms.base import PortalForm
-from apps.portal.words.model_settings import preset_text, setting_words
+from apps.portal.words.model_settings import setting_words, value_text
 from apps.training.config_fields import ConfigField
 from apps.training.models import Recipe, Schedule
 
@@ -51,7 +51,7 @@ class RecipeForm(PortalForm):
             del self.fields["name"]
         preset = str(self.data.get("preset") or recipe.preset)
         for setting in settings:
-            self.fields[PREFIX + setting.name] = _field(setting, preset)
+            self.fields[PREFIX + setting.name] = _field(setting, preset, recipe.family)
 
     @property
     def general(self) -> list[forms.BoundField]:
@@ -96,14 +96,14 @@ def _parsed(setting: ConfigField, text: Any) -> Any:
     return float(text) if setting.kind == "float" else text
 
 
-def _field(setting: ConfigField, preset: str) -> forms.Field:
-    label, help_text = setting_words(setting.name)
-    default = _("Preset: %(value)s") % {"value": preset_text(setting.presets.get(preset))}
+def _field(setting: ConfigField, preset: str, family: str) -> forms.Field:
+    label, help_text = setting_words(setting.name, family)
+    default = _("Preset: %(value)s") % {"value": value_text(setting.presets.get(preset), setting.name)}
     if setting.kind == "bool":
         choices = [("", default), ("true", _("yes")), ("false", _("no"))]
         return forms.ChoiceField(label=label, help_text=help_text, choices=choices, required=False)
     if setting.kind == "choice":
-        choices = [("", default), *((one, one) for one in setting.choices)]
+        choices = [("", default), *((one, value_text(one)) for one in setting.choices)]
         return forms.ChoiceField(label=label, help_text=help_text, choices=choices, required=False)
     return SettingField(
         label=label, help_text=help_text, required=False, setting=setting,
@@ -131,6 +131,6 @@ class SettingField(forms.CharField):
                 _("Write a whole number.") if whole else _("Write a number.")
             ) from None
         if self.setting.at_least is not None and not amount >= self.setting.at_least:
-            least = preset_text(self.setting.at_least)
+            least = value_text(self.setting.at_least)
             raise forms.ValidationError(_("Write at least %(least)s.") % {"least": least})
         return text

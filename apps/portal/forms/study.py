@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.portal.forms.base import PortalForm
-from apps.portal.words.model_settings import choice_text, preset_text, setting_words
+from apps.portal.words.model_settings import setting_words, value_text
 from apps.training.models import Goal, Recipe, Sampler
 from apps.training.recipes import config_check
 from apps.training.spaces import Range, space_default
@@ -76,7 +76,7 @@ class StudyForm(PortalForm):
             self.fields[f"choices_{one.name}"] = forms.MultipleChoiceField(
                 label=_("Values of %(setting)s") % {"setting": words},
                 required=False,
-                choices=[(str(value), choice_text(value)) for value in one.choices],
+                choices=[(str(value), value_text(value)) for value in one.choices],
                 initial=[str(value) for value in one.choices],
                 widget=forms.CheckboxSelectMultiple,
             )
@@ -102,7 +102,7 @@ class StudyForm(PortalForm):
             SettingRow(
                 one.name,
                 *setting_words(one.name),
-                preset_text(self.now[one.name]),
+                value_text(self.now[one.name], one.name),
                 self[f"use_{one.name}"],
                 *(self._end(end, one) for end in ("low", "high", "choices")),
             )

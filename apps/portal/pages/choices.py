@@ -23,7 +23,8 @@ from apps.portal.charts.choice import pareto_chart
 from apps.portal.drafts import draft_of
 from apps.portal.forms.choice import PART_WORDS, ChoiceForm
 from apps.portal.pages.shell import action, csv_answer, done, page, show
-from apps.portal.words.model_settings import preset_text, setting_words
+from apps.portal.words.model_settings import setting_words, value_text
+from apps.portal.words.ranker_facts import fact_words
 from apps.portal.words.sources import family_name, sources_live, sources_named
 from apps.training.choices import KIND, Found, choice_apply, choice_found, choice_job_create
 from apps.training.config_fields import families_facts
@@ -144,13 +145,14 @@ def _shown(request: HttpRequest, template: str, job: Job, title: str = "") -> Ht
 def said(words: list[tuple[str, dict[str, Any]]]) -> list[str]:
     """The library's sentences in the reader's language, families by the names they have here."""
     titles = {facts.title: family_name(facts.name) for facts in families_facts()}
-    titles |= {facts.name: family_name(facts.name) for facts in families_facts()}
     titles |= {english: family_name(name) for name, english in _english_titles().items()}
+
+    by_code = {facts.name: family_name(facts.name) for facts in families_facts()}
 
     def told(value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        return _(", ").join(titles.get(part, part) for part in value.split(", "))
+        return _(", ").join(titles.get(part) or fact_words(part, by_code) for part in value.split(", "))
 
     return [
         gettext(message) % {name: told(value) for name, value in params.items()} for message, params in words
@@ -185,7 +187,7 @@ def settings_told(found: Found) -> list[tuple[str, list[tuple[str, str]]]]:
     return [
         (
             family_name(name),
-            [(setting_words(key)[0], preset_text(value)) for key, value in settings.items()],
+            [(setting_words(key, name)[0], value_text(value, key)) for key, value in settings.items()],
         )
         for name, settings in sorted(found.configs.items(), key=lambda pair: -found.weights.get(pair[0], 0.0))
     ]

@@ -130,7 +130,7 @@ def recipe(request: HttpRequest, code: str) -> HttpResponse:
         columns=columns, rows=measure_rows(columns), protocol=protocol, may=may,
         runs=run_lines(runs), locked="" if may else locked_reason("models"),
         studies=studies_of(recipe=found), family=family_name(found.family),
-        costs=cost_rows(versions, protocol), settings=settings_told(config_of(found)),
+        costs=cost_rows(versions, protocol), settings=settings_told(config_of(found), found.family),
         **live_told(versions, protocol),
     )  # fmt: skip
 

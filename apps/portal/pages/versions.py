@@ -7,6 +7,7 @@ from apps.core.errors import NotFound, RecoPortalError
 from apps.portal.access import person
 from apps.portal.forms.version import PromoteForm, RollbackForm
 from apps.portal.model_lines import MEASURES, PROTOCOLS, cell, placements_using
+from apps.portal.model_page import settings_told
 from apps.portal.pages.models import recipe_get
 from apps.portal.pages.shell import action, done, page, show
 from apps.portal.words.sources import sources_named
@@ -39,7 +40,7 @@ def version(request: HttpRequest, version_id: int) -> HttpResponse:
         version=found,
         name=said(found),
         figures=figures,
-        settings=sorted(found.config.items()),
+        settings=settings_told(found.config, found.recipe.family),
     )
 
 
