@@ -20,7 +20,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         header = request.META.get("HTTP_AUTHORIZATION", "")
         if header[: len(SCHEME)].lower() != SCHEME:
             return None
-        caller = api_caller_authenticate(header)
+        caller = api_caller_authenticate(request.META, {})
         return caller, caller
 
     def authenticate_header(self, request: Request) -> str:

@@ -4,16 +4,19 @@ For plain views; `api.py` has REST framework's.
 
 A key is looked up at most once every KEY_SECONDS per process, so that a revoked one stops within two seconds.
 While the database is away, too: a key that was good goes on, and only one request in KEY_SECONDS asks for it.
+
+Web pages use publishable keys, which may stand in the query: then a browser need not ask first (no CORS
+preflight), and `sendBeacon`, which sends no headers, can report too. See `origins`.
 """
 
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import wraps
-from typing import Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec
 
 from django.core.cache import cache
 from django.db import InterfaceError, OperationalError, connection
@@ -21,6 +24,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from apps.accounts.models import ApiClient
+from apps.accounts.origins import cors_allow, origin_check, origins_forget, origins_known, preflight_response
 from apps.accounts.selectors import token_hash
 from apps.core import clock
 from apps.core.api import MethodNotAllowed, errors_answered
@@ -34,17 +38,19 @@ USED_EVERY = timedelta(minutes=1)
 # The shared counter is asked once per block of requests, so that throttling costs next to nothing.
 BLOCKS_PER_MINUTE = 60
 SCHEME = "api-key "
+QUERY_KEY = "key"
 HOW_TO = "Send the header `Authorization: Api-Key <key>`; an admin makes keys under Settings."
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCaller:
-    """The client behind a request."""
+    """The client behind a request. origins: of a publishable key; None: the key is secret."""
 
     id: int
     name: str
     scopes: frozenset[str]
     requests_per_minute: int
+    origins: frozenset[str] | None = None
 
     @property
     def is_authenticated(self) -> bool:
@@ -83,6 +89,7 @@ def api_keys_forget() -> None:
         _good.clear()
         _unknown.clear()
         _windows.clear()
+    origins_forget()
 
 
 def _caller_load(key_hash: str) -> ApiCaller | None:
@@ -92,7 +99,8 @@ def _caller_load(key_hash: str) -> ApiCaller | None:
     now = clock.now()
     if client.last_used_at is None or now - client.last_used_at > USED_EVERY:
         ApiClient.objects.filter(pk=client.pk).update(last_used_at=now)
-    return ApiCaller(client.pk, client.name, frozenset(client.scopes), client.requests_per_minute)
+    origins = frozenset(client.origins) if client.public_key else None
+    return ApiCaller(client.pk, client.name, frozenset(client.scopes), client.requests_per_minute, origins)
 
 
 def caller_of_key(key: str) -> ApiCaller | None:
@@ -127,13 +135,24 @@ def caller_of_key(key: str) -> ApiCaller | None:
     return caller
 
 
-def api_caller_authenticate(header: str | None) -> ApiCaller:
-    """The caller named by an Authorization header; raises Unauthorized."""
-    if not header or header[: len(SCHEME)].lower() != SCHEME:
-        raise Unauthorized(f"No API key was sent. {HOW_TO}")
-    caller = caller_of_key(header[len(SCHEME) :].strip())
+def api_caller_authenticate(meta: Mapping[str, Any], query: Mapping[str, str]) -> ApiCaller:
+    """The caller named by the Authorization header in `meta`, or by a publishable key in `query`.
+
+    Raises Unauthorized, and Forbidden for a publishable key used by a page of an origin it does not serve.
+    """
+    header = meta.get("HTTP_AUTHORIZATION")
+    if header is None and QUERY_KEY in query:
+        caller = caller_of_key(query[QUERY_KEY])
+        if caller is not None and caller.origins is None:
+            raise Unauthorized(f"A secret key must not stand in an address. {HOW_TO}")
+    else:
+        if not header or header[: len(SCHEME)].lower() != SCHEME:
+            raise Unauthorized(f"No API key was sent. {HOW_TO}")
+        caller = caller_of_key(header[len(SCHEME) :].strip())
     if caller is None:
         raise Unauthorized(f"The API key is not known or was revoked. {HOW_TO}")
+    if caller.origins is not None:
+        origin_check(caller.name, caller.origins, meta)
     return caller
 
 
@@ -191,21 +210,38 @@ def api_view_plain(
     [Callable[Concatenate[HttpRequest, ApiCaller, P], HttpResponse]],
     Callable[Concatenate[HttpRequest, P], HttpResponse],
 ]:
-    """Make `view(request, caller, …)` an endpoint: method, key, scope, throttle, errors in the one shape."""
+    """Make `view(request, caller, …)` an endpoint: method, key, scope, throttle, errors in the one shape.
+
+    Pages of origins that some publishable key serves may read the answer, errors too (CORS).
+    """
 
     def decorate(
         view: Callable[Concatenate[HttpRequest, ApiCaller, P], HttpResponse],
     ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-        @csrf_exempt
         @errors_answered
-        @wraps(view)
-        def endpoint(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        def answering(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if request.method not in methods:
                 raise MethodNotAllowed(request.method, methods)
-            caller = api_caller_authenticate(request.META.get("HTTP_AUTHORIZATION"))
+            caller = api_caller_authenticate(request.META, request.GET)
             scope_require(caller, scope)
             throttle_check(caller)
+            if QUERY_KEY in request.GET:  # said who asks, and is nothing the view has to know
+                given = request.GET.copy()
+                del given[QUERY_KEY]
+                vars(request)["GET"] = given
             return view(request, caller, *args, **kwargs)
+
+        @csrf_exempt
+        @wraps(view)
+        def endpoint(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            origin = request.META.get("HTTP_ORIGIN")
+            if origin is None or origin not in origins_known():
+                return answering(request, *args, **kwargs)
+            if request.method == "OPTIONS":
+                return preflight_response(origin, methods)
+            response = answering(request, *args, **kwargs)
+            cors_allow(response, origin)
+            return response
 
         return endpoint
 

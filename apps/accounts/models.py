@@ -19,7 +19,10 @@ class User(AbstractUser):
 
 
 class ApiClient(TimestampedModel):
-    """A program that calls the REST API with a scoped key, of which only the hash is kept."""
+    """A program that calls the REST API with a scoped key, of which only the hash is kept.
+
+    A publishable key is one for web pages: it stands in their source, so it is kept as it is.
+    """
 
     name = models.CharField(_("name"), max_length=80, unique=True)
     prefix = models.CharField(
@@ -28,6 +31,15 @@ class ApiClient(TimestampedModel):
     key_hash = models.CharField(max_length=64, unique=True, help_text=_("SHA-256 of the key."))
     scopes = ArrayField(models.CharField(max_length=20), default=list)
     requests_per_minute = models.PositiveIntegerField(_("requests per minute"), default=60_000)
+    public_key = models.CharField(
+        max_length=64, blank=True, default="", help_text=_("The key itself, of a publishable key only.")
+    )
+    origins = ArrayField(
+        models.CharField(max_length=200),
+        default=list,
+        blank=True,
+        help_text=_("Web sites whose pages may use a publishable key."),
+    )
     created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

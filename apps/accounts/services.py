@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 
 from apps.accounts.api_keys import api_keys_forget
 from apps.accounts.models import ApiClient, AuditEntry, ShopSettings, StaffInvitation, User
+from apps.accounts.origins import origins_clean, origins_forget
 from apps.accounts.roles import ROLE_CODES
 from apps.accounts.selectors import DEFAULT_LANGUAGES, shop_settings_forget, token_hash
 from apps.core import clock
@@ -21,7 +22,10 @@ from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.models import row_check
 
 SCOPES = ("recommend", "events", "catalog")
+# What a key may do that anybody can read in a page's source.
+PUBLISHABLE_SCOPES = frozenset({"recommend", "events"})
 KEY_PREFIX = "rp_"
+PUBLISHABLE_PREFIX = "rp_pub_"
 PREFIX_LENGTH = 12
 INVITATION_DAYS = 7
 SETTINGS_FIELDS = ("name", "currency", "time_zone", "languages", "attribution_hours", "set_up_at")
@@ -198,6 +202,8 @@ def _client_facts(client: ApiClient) -> dict[str, Any]:
         "prefix": client.prefix,
         "scopes": client.scopes,
         "requests_per_minute": client.requests_per_minute,
+        "publishable": bool(client.public_key),
+        "origins": client.origins,
         "revoked_at": client.revoked_at.isoformat() if client.revoked_at else None,
     }
 
@@ -221,16 +227,27 @@ def _client_locked(client_id: int) -> ApiClient:
     return client
 
 
-def _key_new() -> tuple[str, str, str]:
-    key = KEY_PREFIX + secrets.token_urlsafe(32)
-    return key, key[:PREFIX_LENGTH], token_hash(key)
+def _key_set(client: ApiClient, *, publishable: bool) -> str:
+    key = (PUBLISHABLE_PREFIX if publishable else KEY_PREFIX) + secrets.token_urlsafe(32)
+    client.prefix, client.key_hash = key[:PREFIX_LENGTH], token_hash(key)
+    client.public_key = key if publishable else ""
+    return key
 
 
 @transaction.atomic
 def api_client_create(
-    *, name: str, scopes: Iterable[str], actor: User | None = None, requests_per_minute: int = 60_000
+    *,
+    name: str,
+    scopes: Iterable[str],
+    actor: User | None = None,
+    requests_per_minute: int = 60_000,
+    origins: Iterable[str] | None = None,
 ) -> tuple[ApiClient, str]:
-    """Make an API client; returns it and its key, which is kept only as a hash and can't be shown again."""
+    """Make an API client; returns it and its key. Of a secret key only the hash is kept.
+
+    With `origins` (https://shop.example; none: only pages of this very site) the key is publishable: for web
+    pages, with the scopes recommend and events at most.
+    """
     name = name.strip()
     if not 1 <= len(name) <= 80:
         raise InvalidInput(field="name", value=name, remedy="Give the key a name of 1 to 80 characters.")
@@ -242,17 +259,38 @@ def api_client_create(
         )
     if ApiClient.objects.filter(name=name).exists():
         raise Conflict(f"There is an API key named {name!r} already. Choose another name, or renew that key.")
-    key, prefix, key_hash = _key_new()
-    client = ApiClient.objects.create(
+    client = ApiClient(
         name=name,
-        prefix=prefix,
-        key_hash=key_hash,
         scopes=scopes_check(scopes),
         requests_per_minute=requests_per_minute,
+        origins=origins_clean(origins or ()),
         created_by=actor,
     )
+    if origins is not None and (excess := sorted(set(client.scopes) - PUBLISHABLE_SCOPES)):
+        raise InvalidInput(
+            field="scopes",
+            value=", ".join(excess),
+            remedy="Everybody can read a publishable key: give it recommend and events at most.",
+        )
+    key = _key_set(client, publishable=origins is not None)
+    client.save()
     _client_audit(client, "api_client.create", actor, None)
+    transaction.on_commit(origins_forget)
     return client, key
+
+
+@transaction.atomic
+def api_client_origins_set(*, client_id: int, origins: Iterable[str], actor: User | None = None) -> ApiClient:
+    """Let pages of exactly these origins use a publishable key; in force within two seconds."""
+    client = _client_locked(client_id)
+    if not client.public_key:
+        raise Conflict(f"{client.name!r} is a secret key, which no web page may use. Make a publishable one.")
+    before = _client_facts(client)
+    client.origins = origins_clean(origins)
+    client.save(update_fields=["origins", "updated_at"])
+    _client_audit(client, "api_client.origins", actor, before)
+    transaction.on_commit(api_keys_forget)
+    return client
 
 
 @transaction.atomic
@@ -260,7 +298,7 @@ def api_client_rotate(*, client_id: int, actor: User | None = None) -> tuple[Api
     """Give the client a new key; the old one stops working within two seconds. Undoes a revocation."""
     client = _client_locked(client_id)
     before = _client_facts(client)
-    key, client.prefix, client.key_hash = _key_new()
+    key = _key_set(client, publishable=bool(client.public_key))
     client.revoked_at = None
     client.save()
     _client_audit(client, "api_client.rotate", actor, before)

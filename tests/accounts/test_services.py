@@ -95,7 +95,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(adam: User) -> None:
     assert key.startswith("rp_")
     assert client.prefix == key[:12]
     assert key not in str(ApiClient.objects.filter(pk=client.pk).values())
-    caller = api_caller_authenticate(f"Api-Key {key}")
+    caller = api_caller_authenticate({"HTTP_AUTHORIZATION": f"Api-Key {key}"}, {})
     assert (caller.name, caller.scopes) == ("Shop", {"events", "recommend"})
     client.refresh_from_db()
     assert client.last_used_at
@@ -142,13 +142,13 @@ def test_a_revocation_elsewhere_is_honoured_when_the_memory_is_old(monkeypatch: 
 @pytest.mark.parametrize("header", [None, "", "Bearer x", "Api-Key", "Api-Key  ", "Api-Key rp_none"])
 def test_headers_that_name_nobody(header: str | None) -> None:
     with pytest.raises(Unauthorized):
-        api_caller_authenticate(header)
+        api_caller_authenticate({"HTTP_AUTHORIZATION": header}, {})
 
 
 def test_a_throttle_counts_over_processes_and_says_when_to_return(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.accounts.api_keys.time.time", lambda: 60_000_000.0)
     _client, key = api_client_create(name="Shop", scopes=["events"], requests_per_minute=3)
-    caller = api_caller_authenticate(f"Api-Key {key}")
+    caller = api_caller_authenticate({"HTTP_AUTHORIZATION": f"Api-Key {key}"}, {})
     for _ in range(3):
         throttle_check(caller)
     with pytest.raises(Throttled) as caught:
