@@ -15,6 +15,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("api/v1/", include("apps.serving.urls")),
     path("api/v1/", include("apps.events.urls")),
+    path("api/v1/", include("apps.catalog.urls")),
     path("api/v1/", include("apps.monitoring.urls")),
     re_path(r"^media/(?P<path>.*)$", media),
     path("", include("apps.portal.urls")),

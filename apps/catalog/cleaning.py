@@ -36,15 +36,22 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 @dataclass(slots=True)
 class Cleaning:
-    """A frame on its way from raw to clean: clean columns in `out`, refusals by row in `problems`."""
+    """A frame on its way from raw to clean: clean columns in `out`, refusals by row in `problems`.
+
+    given: which cells were named at all (bool, a column per field); a cell that was not is not complained of.
+    """
 
     frame: pd.DataFrame
     zone: ZoneInfo
     out: pd.DataFrame
     problems: dict[int, tuple[str, str, str]] = field(default_factory=dict)
+    given: pd.DataFrame | None = None
 
     def refuse(self, bad: Mask, name: str, values: "pd.Series[Any]", remedy: str) -> None:
         """Refuse the rows where `bad`; the first complaint about a row is the one reported."""
+        if self.given is not None:
+            named = self.given[name].to_numpy(dtype=bool) if name in self.given else np.zeros_like(bad)
+            bad = bad & named
         for place in np.flatnonzero(bad):
             self.problems.setdefault(int(place), (name, shorten(values.iloc[place]), remedy))
 
@@ -266,11 +273,14 @@ STEPS: tuple[Callable[[Cleaning], None], ...] = (
 )  # fmt: skip
 
 
-def products_clean(*, frame: pd.DataFrame, zone: ZoneInfo) -> tuple[pd.DataFrame, list[RowError]]:
+def products_clean(
+    *, frame: pd.DataFrame, zone: ZoneInfo, given: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, list[RowError]]:
     """Clean a products frame (columns as in catalog.services): the good rows, typed, and the refused ones.
 
     Only columns that came in go out, plus `line` (the given one, or the row's place from 1). Cleaning a clean
-    frame changes nothing. Naive dates are in `zone`.
+    frame changes nothing. Naive dates are in `zone`. `given`: which cells count (bool, same rows); all unless
+    given.
     """
     frame = frame.reset_index(drop=True)
     out = pd.DataFrame(index=frame.index)
@@ -279,7 +289,7 @@ def products_clean(*, frame: pd.DataFrame, zone: ZoneInfo) -> tuple[pd.DataFrame
         frame = frame.assign(title="")
     if "sku" not in frame.columns:
         frame = frame.assign(sku="")
-    work = Cleaning(frame=frame, zone=zone, out=out)
+    work = Cleaning(frame=frame, zone=zone, out=out, given=given)
     for step in STEPS:
         step(work)
     for name in out.columns:

@@ -1,6 +1,7 @@
 """What an upsert of many rows reports."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from apps.core.errors import RowError
 
@@ -18,3 +19,15 @@ class UpsertResult:
     def rows(self) -> int:
         """All rows that came in."""
         return self.inserted + self.updated + self.unchanged + len(self.errors)
+
+    def answer(self) -> dict[str, Any]:
+        """As the API answers a batch; a refused row's line is its place in the batch, from 0."""
+        return {
+            "inserted": self.inserted,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "rejected": [
+                {"index": error.line, "field": error.field, "value": error.value, "remedy": error.remedy}
+                for error in sorted(self.errors, key=lambda error: error.line)
+            ],
+        }

@@ -17,6 +17,7 @@ from apps.core.copying import frame_copy_in
 Progress = Callable[[float, str], None]
 CHUNK_ROWS = 20_000
 STAGE = "product_stage"
+TEXT_COLUMNS = ("sku", "language", "title", "description")
 # column: (type in the stage, value of a new product whose feed lacks the column)
 COLUMNS = {
     "title": ("text", "''"),
@@ -51,6 +52,12 @@ DELETE FROM catalog_producttext t USING text_stage s, catalog_product p
 WHERE p.sku = s.sku AND t.product_id = p.id AND t.language = s.language AND s.title = ''
 RETURNING t.product_id
 """
+TEXTS_DROP_OTHERS = f"""
+DELETE FROM catalog_producttext t USING {STAGE} s JOIN catalog_product p ON p.sku = s.sku
+WHERE t.product_id = p.id
+  AND NOT EXISTS (SELECT FROM text_stage x WHERE x.sku = s.sku AND x.language = t.language)
+RETURNING t.product_id
+"""
 PLACEHOLDERS_MAKE = """
 INSERT INTO catalog_product
     (sku, title, description, language, brand, currency, image_url, attributes, group_key, first_seen_at,
@@ -82,7 +89,7 @@ def product_upsert_many(
     for start in range(0, len(clean), CHUNK_ROWS):
         part = clean.iloc[start : start + CHUNK_ROWS]
         with transaction.atomic():
-            new, changed = _chunk_upsert(part, source)
+            new, changed = products_write(clean=part, source=source)
         inserted += new
         updated += changed
         if on_progress:
@@ -93,8 +100,12 @@ def product_upsert_many(
     )
 
 
-def _chunk_upsert(clean: pd.DataFrame, source: str) -> tuple[int, int]:
-    """Write one chunk; returns (inserted, updated)."""
+def products_write(*, clean: pd.DataFrame, source: str, texts: pd.DataFrame | None = None) -> tuple[int, int]:
+    """Write clean rows inside the caller's transaction; returns (inserted, updated).
+
+    texts: sku, language, title, description of all further languages these products have; without it they are
+    read from the columns, and languages the columns do not name stay.
+    """
     stage = clean.drop(columns=["line"]).rename(columns={"created_at": "first_seen_at"})
     if "category" in stage.columns:
         ids = categories_ensure(paths=stage["category"].unique())
@@ -103,30 +114,44 @@ def _chunk_upsert(clean: pd.DataFrame, source: str) -> tuple[int, int]:
     if "currency" in stage.columns:
         stage["currency"] = stage["currency"].where(stage["currency"] != "", currency)
     present = [name for name in COLUMNS if name in stage.columns]
-    texts = _texts_of(stage)
+    replaces = texts is not None
+    texts = _texts_of(stage) if texts is None else texts
     with connection.cursor() as cursor:
-        _stage_fill(cursor, STAGE, {"sku": "text"} | {name: COLUMNS[name][0] for name in present}, stage)
+        stage_fill(cursor, STAGE, {"sku": "text"} | {name: COLUMNS[name][0] for name in present}, stage)
         cursor.execute(
             _upsert_statement(present), {"now": clock.now(), "source": source[:60], "currency": currency}
         )
         touched = dict(cursor.fetchall())
         inserted = {key for key, new in touched.items() if new}
-        changed = set(touched)
-        if len(texts):
-            kinds = dict.fromkeys(("sku", "language", "title", "description"), "text")
-            _stage_fill(cursor, "text_stage", kinds, texts)
-            for statement in (TEXTS_UPSERT, TEXTS_DROP):
-                cursor.execute(statement)
-                changed.update(row[0] for row in cursor.fetchall())
-            # Whoever keeps products in memory looks for newer ones: a new text is a change, too.
-            cursor.execute(
-                "UPDATE catalog_product SET updated_at = %s WHERE id = ANY(%s)",
-                [clock.now(), list(changed - set(touched))],
-            )
+        changed = set(touched) | texts_write(cursor, texts, known=set(touched), replaces=replaces)
     return len(inserted), len(changed - inserted)
 
 
-def _stage_fill(cursor: CursorWrapper, table: str, kinds: Mapping[str, str], frame: pd.DataFrame) -> None:
+def texts_write(
+    cursor: CursorWrapper, texts: pd.DataFrame, *, known: set[int], replaces: bool = False
+) -> set[int]:
+    """Write texts in further languages; returns the products it changed. known: those stamped just now.
+
+    replaces: the products in the stage keep no other language than these.
+    """
+    if texts.empty and not replaces:
+        return set()
+    stage_fill(cursor, "text_stage", dict.fromkeys(TEXT_COLUMNS, "text"), texts)
+    changed: set[int] = set()
+    for statement in (TEXTS_UPSERT, TEXTS_DROP, *([TEXTS_DROP_OTHERS] if replaces else [])):
+        cursor.execute(statement)
+        changed.update(row[0] for row in cursor.fetchall())
+    if changed - known:
+        # Whoever keeps products in memory looks for newer ones: a new text is a change, too.
+        cursor.execute(
+            "UPDATE catalog_product SET updated_at = %s WHERE id = ANY(%s)",
+            [clock.now(), list(changed - known)],
+        )
+    return changed
+
+
+def stage_fill(cursor: CursorWrapper, table: str, kinds: Mapping[str, str], frame: pd.DataFrame) -> None:
+    """Make a temporary table with these columns (name: type) and COPY them from the frame."""
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
     cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")

@@ -23,6 +23,30 @@ ERRORS = {
     "503": "The database is away; try again.",
 }
 
+COUNT = {"type": "integer", "minimum": 0}
+BATCH_RESULT: dict[str, Any] = {
+    "type": "object",
+    "required": ["inserted", "updated", "unchanged", "rejected"],
+    "properties": {
+        "inserted": COUNT,
+        "updated": COUNT,
+        "unchanged": COUNT,
+        "rejected": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["index", "field", "value", "remedy"],
+                "properties": {
+                    "index": COUNT | {"description": "Place in the batch, from 0."},
+                    "field": {"type": "string"},
+                    "value": {"type": "string"},
+                    "remedy": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
 
 def path_document(
     *,
@@ -42,6 +66,63 @@ def path_document(
     operation.setdefault("security", [{SECURITY_SCHEME: []}])
     _documented.setdefault(path, {})[method] = operation
     _components.update(components or {})
+
+
+def batch_document(
+    *,
+    path: str,
+    rows: str,
+    schema: str,
+    properties: dict[str, Any],
+    key: str,
+    key_schema: dict[str, Any],
+    put: str,
+    patch: str,
+    example: dict[str, Any],
+    tag: str,
+    scope: str,
+) -> None:
+    """Describe an endpoint that takes `{rows: [...]}` by PUT and PATCH; `schema` names one row's schema."""
+    row = {
+        "type": "object",
+        "required": [key],
+        "additionalProperties": False,
+        "properties": {key: key_schema} | properties,
+    }
+    batch = {
+        "type": "object",
+        "required": [rows],
+        "additionalProperties": False,
+        "properties": {
+            rows: {"type": "array", "maxItems": 1000, "items": {"$ref": f"#/components/schemas/{schema}"}}
+        },
+    }
+    for method, summary in (("put", put), ("patch", patch)):
+        path_document(
+            path=path,
+            method=method,
+            operation={
+                "operationId": f"{rows}_{method}",
+                "tags": [tag],
+                "summary": summary,
+                "description": "Up to 1,000 rows. Every good row is written; a bad one is named in the "
+                f"answer and does not touch the others. The body may be gzip. Needs the scope `{scope}`.",
+                "requestBody": {
+                    "required": True,
+                    "content": json_content(
+                        {"$ref": f"#/components/schemas/{schema}Batch"}, example={rows: [example]}
+                    ),
+                },
+                "responses": {
+                    "200": {
+                        "description": "Counts, and each rejected row.",
+                        "content": json_content({"$ref": "#/components/schemas/BatchResult"}),
+                    }
+                },
+            },
+            components={schema: row, f"{schema}Batch": batch, "BatchResult": BATCH_RESULT},
+            errors=("400", "401", "403", "413", "429", "503"),
+        )
 
 
 def error_answer(description: str) -> dict[str, Any]:
