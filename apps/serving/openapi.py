@@ -3,9 +3,18 @@
 from typing import Any
 
 from apps.core.openapi import json_content, path_document
-from apps.serving.api import SKU_MAX, TEXT_LIMITS
 from apps.serving.decide import ITEMS_MAX, PAGE_MAX
-from apps.serving.slate import Rung
+from apps.serving.parameters import (
+    ATTRIBUTES_MAX,
+    BRANDS_MAX,
+    EXCLUDE_MAX,
+    NAME_MAX,
+    PRICE_MAX,
+    RANK_MAX,
+    SKU_MAX,
+    TEXT_LIMITS,
+)
+from apps.serving.slate import DEVICES, REFERRERS, SEASONS, Rung
 
 NUMBER_OR_NULL = {"type": "number", "nullable": True}
 PATH = "/api/v1/recommendations/{placement}"
@@ -91,8 +100,74 @@ EXAMPLE = {
 }
 
 
+def _text(name: str) -> dict[str, Any]:
+    return {"type": "string", "maxLength": TEXT_LIMITS[name]}
+
+
+def _texts(most: int, longest: int) -> dict[str, Any]:
+    return {"type": "array", "maxItems": most, "items": {"type": "string", "maxLength": longest}}
+
+
+def _whole(low: int, high: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
+FLAG = {"type": "string", "enum": ["0", "1", "false", "true"]}
+PRICE = {"type": "number", "minimum": 0, "maximum": PRICE_MAX}
+ATTRIBUTES = {
+    "type": "object",
+    "maxProperties": ATTRIBUTES_MAX,
+    "additionalProperties": {"type": "string", "minLength": 1, "maxLength": NAME_MAX},
+}
+# Name, what it says, and its shape in JSON; in an address lists and objects are text joined by commas.
+ASKED: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("shopper", "Your pseudonymous id of the shopper; leave it out for a stranger.", _text("shopper")),
+    (
+        "items",
+        f"Skus, at most {ITEMS_MAX}: the product of a page, the cart, or what was looked at, last one last.",
+        _texts(ITEMS_MAX, SKU_MAX),
+    ),
+    ("session", "Your id of the visit; its events make slates for a stranger fit.", _text("session")),
+    ("n", "How many items; else the placement's page size.", _whole(1, PAGE_MAX)),
+    ("lang", "Language of titles and reasons, for example zh-hans.", _text("lang")),
+    (
+        "explain",
+        "1 adds the trace. Any key with the scope `recommend` may ask; it costs some milliseconds.",
+        FLAG,
+    ),
+    (
+        "personalised",
+        "0: nothing of the shopper, the visit or the region is used; the exposure names no shopper.",
+        FLAG,
+    ),
+    ("exclude", f"Skus not to show, at most {EXCLUDE_MAX}.", _texts(EXCLUDE_MAX, SKU_MAX)),
+    ("currency", "Only products priced in this currency.", {"type": "string", "pattern": "^[A-Za-z]{3}$"}),
+    ("category", "Path of the category page that asks, parts joined by ' > '.", _text("category")),
+    (
+        "rank",
+        f"Skus in your order, at most {RANK_MAX}: only these, put in the shopper's order (search results).",
+        _texts(RANK_MAX, SKU_MAX),
+    ),
+    ("device", "What the visitor looks at.", {"type": "string", "enum": list(DEVICES)}),
+    ("hour", "Hour of the visitor's day; else of the shop's clock.", _whole(0, 23)),
+    ("weekday", "1 is Monday, 7 Sunday; else today.", _whole(1, 7)),
+    ("region", "Where the visitor is; else the region of a shopper who agreed to its use.", _text("region")),
+    ("season", "Season where the visitor is.", {"type": "string", "enum": list(SEASONS)}),
+    ("referrer", "How the visit began.", {"type": "string", "enum": list(REFERRERS)}),
+    ("in_category", "Only products of this category and those below it.", _text("in_category")),
+    ("brand", "Only products of these brands.", _texts(BRANDS_MAX, NAME_MAX)),
+    ("price_min", "Only products of this price or more.", PRICE),
+    ("price_max", "Only products of this price or less.", PRICE),
+    ("in_stock", "1: only products that are counted as in stock or not counted.", FLAG),
+    ("attributes", "Only products with all of these attributes: colour:red,material:oak.", ATTRIBUTES),
+)
+
+
 def parameter(name: str, description: str, schema: dict[str, Any], where: str = "query") -> dict[str, Any]:
-    """An OpenAPI parameter object."""
+    """An OpenAPI parameter object; a list or an object goes into an address as one text."""
+    if schema.get("type") in ("array", "object"):
+        schema = {"type": "string"}
+        description += " Joined by commas."
     return {
         "name": name,
         "in": where,
@@ -102,53 +177,19 @@ def parameter(name: str, description: str, schema: dict[str, Any], where: str = 
     }
 
 
-def document() -> None:
-    """Add the endpoint to the document."""
-    operation: dict[str, Any] = {
-        "operationId": "recommendations_get",
+def _operation(name: str, summary: str, description: str) -> dict[str, Any]:
+    return {
+        "operationId": name,
         "tags": ["recommendations"],
-        "summary": "Products for one placement",
-        "description": "Answers with the placement's live weights and rules; never empty while the catalogue "
-        "is not. Every answer to an API key is recorded as an exposure. Staff signed in to the site may call "
-        "it without a key; those answers are not recorded.",
+        "summary": summary,
+        "description": description,
         "parameters": [
             parameter(
                 "placement",
                 "Code of a placement: home, product, cart, trending, new, or your own.",
                 {"type": "string", "maxLength": 40, "pattern": "^[-a-zA-Z0-9_]+$"},
                 "path",
-            ),
-            parameter(
-                "shopper",
-                "Your pseudonymous id of the shopper; leave it out for a stranger.",
-                {"type": "string", "maxLength": TEXT_LIMITS["shopper"]},
-            ),
-            parameter(
-                "items",
-                f"Skus separated by commas, at most {ITEMS_MAX} of at most {SKU_MAX} characters: the product "
-                "of a product page, the cart, or what the visitor looked at (last one last).",
-                {"type": "string"},
-            ),
-            parameter(
-                "session",
-                "Your id of the visit; its events make slates for a stranger fit.",
-                {"type": "string", "maxLength": TEXT_LIMITS["session"]},
-            ),
-            parameter(
-                "n",
-                "How many items; else the placement's page size.",
-                {"type": "integer", "minimum": 1, "maximum": PAGE_MAX},
-            ),
-            parameter(
-                "lang",
-                "Language of the titles, for example zh-hans.",
-                {"type": "string", "maxLength": TEXT_LIMITS["lang"]},
-            ),
-            parameter(
-                "explain",
-                "1 adds the trace. Any key with the scope `recommend` may ask; it costs some milliseconds.",
-                {"type": "string", "enum": ["0", "1", "false", "true"]},
-            ),
+            )
         ],
         "responses": {
             "200": {
@@ -158,10 +199,41 @@ def document() -> None:
             }
         },
     }
+
+
+def document() -> None:
+    """Add the endpoint to the document."""
+    get = _operation(
+        "recommendations_get",
+        "Products for one placement",
+        "Answers with the placement's live weights and rules; never empty while the catalogue is not. Every "
+        "answer to an API key is recorded as an exposure. Staff signed in to the site may call it without a "
+        "key; those answers are not recorded.",
+    )
+    get["parameters"] += [parameter(name, words, schema) for name, words, schema in ASKED]
+    post = _operation(
+        "recommendations_post",
+        "Products for one placement, asked in JSON",
+        "The same question in a body, for carts and search results that outgrow an address.",
+    )
+    properties = {name: schema | {"description": words} for name, words, schema in ASKED}
+    post["requestBody"] = {
+        "required": True,
+        "content": json_content(
+            {"$ref": "#/components/schemas/SlateQuestion"}, {"items": ["MUG-RED"], "n": 4}
+        ),
+    }
+    question = {"type": "object", "additionalProperties": False, "properties": properties}
     path_document(
         path=PATH,
         method="get",
-        operation=operation,
-        components={"Slate": SLATE, "SlateItem": ITEM},
+        operation=get,
+        components={"Slate": SLATE, "SlateItem": ITEM, "SlateQuestion": question},
         errors=("400", "401", "403", "404", "405", "429", "503"),
+    )
+    path_document(
+        path=PATH,
+        method="post",
+        operation=post,
+        errors=("400", "401", "403", "404", "405", "413", "429", "503"),
     )

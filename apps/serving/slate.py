@@ -7,6 +7,10 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+DEVICES = ("desktop", "mobile", "tablet", "app")
+SEASONS = ("spring", "summer", "autumn", "winter")
+REFERRERS = ("direct", "search", "social", "email", "ads", "partner")
+
 
 class Rung(StrEnum):
     """What a slate stands on, best first (DESIGN 6)."""
@@ -23,11 +27,52 @@ class Rung(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Context:
+    """Where and when a slate is asked for; "" and None: not known.
+
+    device, season, referrer: a code of DEVICES, SEASONS, REFERRERS. hour: 0 to 23, weekday: 1 (Monday) to 7,
+    both of the shop's time zone; None for those of the moment. region: as shoppers have it.
+    """
+
+    device: str = ""
+    hour: int | None = None
+    weekday: int | None = None
+    region: str = ""
+    season: str = ""
+    referrer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a product must be for this request. category: it and all below it. brands: any of them, case does
+    not matter. price_min, price_max: inclusive, in the product's currency. attributes: name and value, all of
+    them, case does not matter.
+    """
+
+    category: str = ""
+    brands: tuple[str, ...] = ()
+    price_min: float | None = None
+    price_max: float | None = None
+    in_stock: bool = False
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked at all."""
+        return self != ANY_PRODUCT
+
+
+ANY_CONTEXT = Context()
+ANY_PRODUCT = Filters()
+
+
+@dataclass(frozen=True, slots=True)
 class SlateRequest:
     """A question for a slate. shopper: external id. items: skus of the product, the cart or lately viewed.
 
     n: page size, None for the placement's. language: of titles, "" for the product's own. now: decides
-    schedules and availability; None for the present.
+    schedules and availability; None for the present. personalised: False to know nothing of the shopper.
+    exclude: skus not to show. currency: only products priced in it. category: the category page asked for.
+    rank: only these skus, in the storefront's order, put in the placement's order.
     """
 
     placement: str
@@ -38,6 +83,13 @@ class SlateRequest:
     language: str = ""
     explain: bool = False
     now: datetime | None = None
+    personalised: bool = True
+    context: Context = ANY_CONTEXT
+    filters: Filters = ANY_PRODUCT
+    exclude: tuple[str, ...] = ()
+    currency: str = ""
+    category: str = ""
+    rank: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +99,8 @@ class SlateItem:
     source: the source that gave it the most; "rule" for such a pin; "trend", "popular" or "catalogue" for
     fill. parts: contribution by source, sums to the blended score. propensity: the probability that the
     policy shows this item here; 1.0, for the policy is deterministic.
-    badges: codes 'pinned', 'boosted', 'buried', 'new', 'low_stock', 'fill'.
+    badges: codes 'pinned', 'boosted', 'buried', 'new', 'low_stock', 'fill'. reason: the code of what gave the
+    item its place, reason_item: the product it stands on, both put into words by `serving.reasons`.
     """
 
     product_id: int
@@ -65,6 +118,8 @@ class SlateItem:
     stock: int | None
     badges: tuple[str, ...] = ()
     propensity: float = 1.0
+    reason: str = ""
+    reason_item: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
