@@ -1,74 +1,166 @@
-"""Remembering what was served. One insert a slate; while the database is away rows wait in this process."""
+"""Remembering what was served: appended to memory in microseconds, written in batches by a thread of its own.
+
+A slate never waits for this book-keeping. Rows wait here at most FLUSH_SECONDS, longer while the database is
+away or refuses them, and are written when the process ends; a killed process loses what waits.
+"""
 
 import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
-from django.db import DatabaseError, DataError, IntegrityError
+from django.db import DatabaseError, DataError, IntegrityError, connection
 
 from apps.core.errors import RecoPortalError
 from apps.events.exposures import ExposureRow
 from apps.events.services import exposure_record_many
-from apps.serving.memory import OUTAGE, memory_current
+from apps.serving.memory import OUTAGE
 from apps.serving.pipeline import exposure_of
 from apps.serving.slate import Slate
 
 logger = logging.getLogger(__name__)
-WAITING_MAX = 10_000
-# After a refusal that may pass (a read-only server, a migration under way) rows wait this long.
+FLUSH_SECONDS = 0.25
+# About a kilobyte each. When more wait the oldest are dropped, and counted.
+WAITING_MAX = 20_000
+BATCH = 2_000
+# After a refusal that may pass (an outage, a read-only server, a migration under way) rows wait this long.
 RETRY_SECONDS = 1.0
-_waiting: deque[ExposureRow] = deque(maxlen=WAITING_MAX)
-_taking = threading.Lock()
-_retry_at = 0.0
+# How long the end of a process may be held up by a database that does not answer.
+FAREWELL_SECONDS = 2.0
+
+
+class ExposureBuffer:
+    """Rows on their way to the database, the oldest first. dropped: how many were given up, ever.
+
+    in_background: whether a thread writes them; else only `flush` does.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self.in_background = True
+        self._waiting: deque[ExposureRow] = deque()
+        self._changing = threading.Lock()
+        self._writing = threading.Lock()
+        self._writer: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, row: ExposureRow) -> None:
+        """Let a row wait; starts the writer when there is none."""
+        with self._changing:
+            if len(self._waiting) >= WAITING_MAX:
+                self._waiting.popleft()
+                self._drop(1)
+            self._waiting.append(row)
+        if self.in_background and (self._writer is None or not self._writer.is_alive()):
+            self._writer_start()
+
+    def waiting(self) -> list[ExposureRow]:
+        """The rows that wait."""
+        return list(self._waiting)
+
+    def forget(self) -> None:
+        """Drop all that waits, uncounted; for tests."""
+        self._waiting.clear()
+
+    def flush(self) -> int:
+        """Write what waits; returns how many rows were stored. What could not be stored waits on.
+
+        Raises what the database raised, but for rows that can never be stored: those are dropped alone.
+        """
+        stored = 0
+        with self._writing:
+            while rows := self._take():
+                stored += self._store(rows)
+        return stored
+
+    def _take(self) -> list[ExposureRow]:
+        with self._changing:
+            return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+
+    def _store(self, rows: Sequence[ExposureRow]) -> int:
+        stored = 0
+        parts = [rows]
+        try:
+            while parts:
+                part = parts[-1]
+                try:
+                    exposure_record_many(exposures=part, durable=False)
+                except (DataError, IntegrityError):
+                    parts.pop()
+                    if len(part) == 1:
+                        logger.exception("an exposure of %s was refused", part[0].placement)
+                        self._drop(1)
+                    else:  # one of them is to blame
+                        middle = len(part) // 2
+                        parts += [part[middle:], part[:middle]]
+                else:
+                    parts.pop()
+                    stored += len(part)
+        finally:
+            self._return([row for part in reversed(parts) for row in part])
+        return stored
+
+    def _return(self, rows: Sequence[ExposureRow]) -> None:
+        """Let rows wait again, before those that came since; the oldest go when there are too many."""
+        with self._changing:
+            room = max(WAITING_MAX - len(self._waiting), 0)
+            if len(rows) > room:
+                self._drop(len(rows) - room)
+                rows = rows[len(rows) - room :]
+            self._waiting.extendleft(reversed(rows))
+
+    def _drop(self, count: int) -> None:
+        before, self.dropped = self.dropped, self.dropped + count
+        if not before or before // 1_000 != self.dropped // 1_000:
+            logger.error("%d exposures dropped so far", self.dropped)
+
+    # -- the writer ----------------------------------------------------------------------------------------
+
+    def _writer_start(self) -> None:
+        with self._changing:
+            if self._writer is None or not self._writer.is_alive():
+                # No daemon: Python waits for it at the end, and it ends when the main thread has.
+                self._writer = threading.Thread(target=self._write, name="exposure-writer", daemon=False)
+                self._writer.start()
+
+    def _write(self) -> None:
+        main = threading.main_thread()
+        while main.is_alive():
+            main.join(FLUSH_SECONDS if self._written() else RETRY_SECONDS)
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        while self._waiting and not self._written() and time.monotonic() < deadline:
+            time.sleep(FLUSH_SECONDS)
+        if self._waiting:
+            logger.error("%d exposures are lost: the database did not take them", len(self._waiting))
+
+    def _written(self) -> bool:
+        """Write what waits; False when the database did not take it now."""
+        if not self._waiting:
+            return True
+        try:
+            self.flush()
+        except OUTAGE:
+            return False
+        except (DatabaseError, RecoPortalError):
+            logger.exception("%d exposures wait: they could not be stored", len(self._waiting))
+            return False
+        finally:
+            connection.close()
+        return True
+
+
+BUFFER = ExposureBuffer()
 
 
 def exposure_remember(slate: Slate) -> None:
-    """Store the slate's exposure, with those that waited; never raises, for the shopper has the answer.
-
-    Rows wait in memory while the database is away or refuses them all, and are lost if the process dies
-    meanwhile; a row that can never be stored is dropped alone. An empty slate leaves nothing.
-    """
-    if not slate.items:
-        return
-    _waiting.append(exposure_of(slate))
-    try:
-        memory = memory_current()
-        if memory.away or time.monotonic() < _retry_at:
-            return
-        with _taking:
-            rows = list(_waiting)
-            _waiting.clear()
-        try:
-            _store(rows)
-        except OUTAGE as error:
-            memory.outage(error)
-    except (DatabaseError, RecoPortalError):
-        _wait_a_moment()
-        logger.exception("%d exposures wait: they could not be stored", len(_waiting))
+    """Let the slate's exposure be stored soon; takes microseconds. An empty slate leaves nothing."""
+    if slate.items:
+        BUFFER.add(exposure_of(slate))
 
 
-def _store(rows: list[ExposureRow]) -> None:
-    """Store these rows; those that were not stored wait again when the database fails."""
-    parts = [rows]
-    try:
-        while parts:
-            part = parts[-1]
-            try:
-                exposure_record_many(exposures=part, durable=False)
-            except (DataError, IntegrityError):
-                parts.pop()
-                if len(part) == 1:
-                    logger.exception("an exposure of %s was refused and is lost", part[0].placement)
-                else:  # one of them is to blame
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]
-            else:
-                parts.pop()
-    finally:
-        _waiting.extendleft(row for part in parts for row in reversed(part))
-
-
-def _wait_a_moment() -> None:
-    global _retry_at
-    _retry_at = time.monotonic() + RETRY_SECONDS
+def exposures_flush() -> int:
+    """Store now what waits, in this thread; returns how many. Raises what the database raised."""
+    return BUFFER.flush()

@@ -9,10 +9,12 @@ from apps.serving import memory, remembering
 
 @pytest.fixture(autouse=True)
 def serving_memory_fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Start every test with nothing remembered, and look at the database at every slate."""
+    """Start every test with nothing remembered or waiting, and look at the database at every slate."""
     monkeypatch.setattr(memory, "REFRESH_SECONDS", 0.0)
-    monkeypatch.setattr(remembering, "_retry_at", 0.0)
-    remembering._waiting.clear()
+    # A writer of its own would store outside the test's transaction: tests say when (exposures_flush).
+    monkeypatch.setattr(remembering.BUFFER, "in_background", False)
+    monkeypatch.setattr(remembering.BUFFER, "dropped", 0)
+    remembering.BUFFER.forget()
     memory.memory_forget()
     yield
     memory.memory_forget()

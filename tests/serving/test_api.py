@@ -12,6 +12,7 @@ from apps.accounts.roles import roles_sync
 from apps.accounts.services import api_client_create, api_client_revoke
 from apps.events.models import Exposure, Shopper
 from apps.serving.models import ListScope
+from apps.serving.remembering import exposures_flush
 from tests.factories.shop import event, events_record, shoppers_make
 from tests.serving.shop import catalogue_make, home_make, version_make
 
@@ -69,6 +70,7 @@ def _nullable_as_json_schema(value: Any) -> Any:
 
 def test_the_answer_is_recorded_with_its_request_id(shop: Client, shopper: Shopper) -> None:
     body = shop.get(HOME + "?shopper=s1&n=3&session=v9").json()
+    assert exposures_flush() == 1
     stored = Exposure.objects.get()
     assert str(stored.request_id) == body["request_id"]
     assert len(stored.product_ids) == len(body["items"]) == 3
@@ -105,7 +107,7 @@ def test_wrong_parameters_are_named_with_value_and_remedy(shop: Client, query: s
     assert response.status_code == 400
     assert error["field"] == field
     assert error["remedy"]
-    assert Exposure.objects.count() == 0
+    assert exposures_flush() == 0
 
 
 def test_odd_but_harmless_input_is_answered(shop: Client) -> None:
@@ -127,7 +129,7 @@ def test_without_a_good_key_there_is_no_slate(shop: Client) -> None:
     client, key = api_client_create(name="gone", scopes=["recommend"])
     api_client_revoke(client_id=client.pk)
     assert Client(headers={"Authorization": f"Api-Key {key}"}).get(HOME).status_code == 401
-    assert shop.post(HOME).status_code == 405
+    assert shop.put(HOME).status_code == 405
 
 
 @pytest.mark.usefixtures("shop")
@@ -137,7 +139,7 @@ def test_staff_may_look_without_a_key_and_leave_no_trace_in_the_figures(
     roles_sync()
     body = client_of(maya).get(HOME + "?shopper=s1&explain=1").json()
     assert body["trace"]["rung"] == "shopper"
-    assert Exposure.objects.count() == 0
+    assert exposures_flush() == 0
     assert client_of(otto).get(HOME).status_code == 401
     assert client_of(maya).post(HOME).status_code == 405
 

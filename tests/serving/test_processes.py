@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections
 from django.test import Client
 
 from apps.accounts.services import api_client_create
@@ -20,6 +20,7 @@ from apps.merchandising.models import Placement
 from apps.serving import memory
 from apps.serving.models import ListScope
 from apps.serving.pipeline import recommend
+from apps.serving.remembering import exposures_flush
 from apps.serving.slate import Rung, Slate, SlateRequest
 from recoportal.env import BASE_DIR
 from tests.factories.shop import shoppers_make
@@ -103,18 +104,24 @@ def test_over_http_too_and_the_exposure_lands(home: Placement, live_site: RealPr
 
     before = get()
     assert [item["sku"] for item in before["items"]] == ["p00", "p01"]
+    exposures_wait({before["request_id"]})
     rules_publish(home, {"id": "h", "kind": "hide", "target": {"type": "product", "skus": ["p00"]}})
     time.sleep(2)
     after = get()
     assert [item["sku"] for item in after["items"]] == ["p01", "p02"]
     assert after["publication"] == before["publication"] + 1
+    live_site.stop()  # at once: what waits is written before the process ends
+    exposures_wait({before["request_id"], after["request_id"]})
+
+
+def exposures_wait(request_ids: set[str]) -> None:
+    """Wait until these slates, and no others, are stored."""
     deadline = time.monotonic() + 20
-    while Exposure.objects.count() < 2 and time.monotonic() < deadline:
+    stored: set[str] = set()
+    while stored != request_ids and time.monotonic() < deadline:
+        stored = {str(found) for found in Exposure.objects.values_list("request_id", flat=True)}
         time.sleep(0.05)
-    assert {str(row.request_id) for row in Exposure.objects.all()} == {
-        before["request_id"],
-        after["request_id"],
-    }
+    assert stored == request_ids
 
 
 def test_a_process_that_never_saw_the_database_says_so(home: Placement) -> None:
@@ -172,11 +179,18 @@ def test_exposures_wait_for_the_database(
     held = memory.memory_current()
     database_gate.shut()
     assert client.get(url).json()["rung"] == "memory"
+    with pytest.raises(OperationalError):
+        exposures_flush()
+    connections["default"].close()
     database_gate.open()
     come_back(held)
-    assert Exposure.objects.count() == 1
     assert client.get(url).json()["rung"] == "shopper"
-    assert Exposure.objects.count() == 3
+    assert exposures_flush() == 3
+    assert [rung for (rung,) in Exposure.objects.order_by("served_at").values_list("rung")] == [
+        "shopper",
+        "memory",
+        "shopper",
+    ]
 
 
 def test_nobody_answers_from_stale_memory_while_another_thread_looks(home: Placement) -> None:

@@ -1,16 +1,17 @@
 """Exposures: none is lost because another one is bad, or because the database refuses for a moment."""
 
+import threading
 from dataclasses import replace
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, OperationalError, connection
 
 from apps.events.exposures import ExposureRow
 from apps.events.models import Exposure
 from apps.serving import memory, remembering
 from apps.serving.models import ListScope
 from apps.serving.pipeline import exposure_of, recommend
-from apps.serving.remembering import exposure_remember
+from apps.serving.remembering import BUFFER, ExposureBuffer, exposure_remember, exposures_flush
 from apps.serving.slate import Slate, SlateRequest
 from tests.gates import Gate
 from tests.serving.shop import SKUS, catalogue_make, home_make, version_make
@@ -36,29 +37,67 @@ def bad(slate: Slate) -> ExposureRow:
 @pytest.mark.parametrize("place", [0, 2, 5])
 def test_a_row_that_can_not_be_stored_is_lost_alone(place: int) -> None:
     slates = [slate_make() for _ in range(6)]
-    remembering._waiting.extend(exposure_of(slate) for slate in slates)
-    remembering._waiting[place] = bad(slates[place])
-    exposure_remember(slate := slate_make())
-    kept = {one.request_id for one in [*slates, slate]} - {slates[place].request_id}
+    for number, slate in enumerate(slates):
+        BUFFER.add(bad(slate) if number == place else exposure_of(slate))
+    assert exposures_flush() == 5
+    kept = {one.request_id for one in slates} - {slates[place].request_id}
     assert set(Exposure.objects.values_list("request_id", flat=True)) == kept
-    assert not remembering._waiting
+    assert (len(BUFFER), BUFFER.dropped) == (0, 1)
 
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("home")
-def test_rows_wait_while_the_database_refuses_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_wait_in_order_while_the_database_refuses_them_all() -> None:
     slates = [slate_make() for _ in range(4)]
     exposure_remember(slates[0])
+    assert exposures_flush() == 1
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE events_exposure RENAME TO elsewhere")
-        exposure_remember(slates[1])
-        exposure_remember(slates[2])
+        for slate in slates[1:3]:
+            exposure_remember(slate)
+            with pytest.raises(DatabaseError):
+                exposures_flush()
         cursor.execute("ALTER TABLE elsewhere RENAME TO events_exposure")
-    assert [row.request_id for row in remembering._waiting] == [one.request_id for one in slates[1:3]]
-    monkeypatch.setattr(remembering, "_retry_at", 0.0)
+    assert [row.request_id for row in BUFFER.waiting()] == [one.request_id for one in slates[1:3]]
     exposure_remember(slates[3])
+    assert exposures_flush() == 3
     assert Exposure.objects.count() == 4
-    assert not remembering._waiting
+    assert BUFFER.dropped == 0
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("home")
+def test_a_full_buffer_drops_the_oldest_and_counts_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remembering, "WAITING_MAX", 3)
+    slates = [slate_make() for _ in range(5)]
+    for slate in slates:
+        exposure_remember(slate)
+    assert BUFFER.dropped == 2
+    assert [row.request_id for row in BUFFER.waiting()] == [one.request_id for one in slates[2:]]
+    taken = BUFFER._take()
+    exposure_remember(slates[0])
+    BUFFER._return(taken)
+    assert BUFFER.dropped == 3
+    assert [row.request_id for row in BUFFER.waiting()] == [
+        one.request_id for one in [*slates[3:], slates[0]]
+    ]
+
+
+def test_the_writer_stores_by_itself_and_once(committed_db: None, home: None) -> None:
+    buffer = ExposureBuffer()
+    rows = [exposure_of(slate_make()) for _ in range(20)]
+    threads = [threading.Thread(target=buffer.add, args=(row,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    for _ in range(400):
+        if Exposure.objects.count() == 20:
+            break
+        threading.Event().wait(0.02)
+    assert sorted(Exposure.objects.values_list("request_id", flat=True)) == sorted(
+        row.request_id for row in rows
+    )
+    assert sum(thread.name == "exposure-writer" for thread in threading.enumerate()) == 1
+    buffer.in_background = False
 
 
 def test_a_process_that_knows_nothing_any_more_still_does_not_raise(database_gate: Gate, home: None) -> None:
@@ -66,10 +105,11 @@ def test_a_process_that_knows_nothing_any_more_still_does_not_raise(database_gat
     database_gate.shut()
     memory.memory_forget()
     exposure_remember(slate)
-    assert len(remembering._waiting) == 1
+    with pytest.raises(OperationalError):
+        exposures_flush()
+    assert len(BUFFER) == 1
     database_gate.open()
     connection.close()
     memory.memory_forget()
-    remembering._retry_at = 0.0
     exposure_remember(slate_make())
-    assert Exposure.objects.count() == 2
+    assert exposures_flush() == 2

@@ -16,6 +16,7 @@ from apps.merchandising.services import placements_ensure
 from apps.portal.demo.seeding import demo_seed
 from apps.portal.demo.storefront_client import StorefrontClient, StorefrontError
 from apps.serving.batch import lists_missing_build
+from apps.serving.remembering import exposures_flush
 from tests.processes import RealProcess, free_port
 
 
@@ -46,6 +47,7 @@ def test_shoppers_come_look_and_report(shop: tuple[str, str]) -> None:
     assert tally["sessions"] == 12
     new = Interaction.objects.filter(session__startswith="sim-")
     assert Interaction.objects.count() - before == new.count() == tally["events"]
+    exposures_flush()
     assert Exposure.objects.count() == tally["slates"]
     served = set(Exposure.objects.values_list("request_id", flat=True))
     assert set(new.values_list("request_id", flat=True)) <= served
