@@ -43,14 +43,14 @@ def recommendations_get(request: HttpRequest, placement: str) -> HttpResponse:
     if "HTTP_AUTHORIZATION" not in request.META and _is_staff(request):
         if request.method != "GET":
             raise MethodNotAllowed(request.method, ("GET",))
-        return _answer(recommend(request_parse(placement, request.GET.dict())))
+        return slate_response(recommend(request_parse(placement, request.GET.dict())))
     return _for_client(request, placement)
 
 
 @api_view_plain("GET", "POST", scope="recommend")
 def _for_client(request: HttpRequest, caller: ApiCaller, placement: str) -> HttpResponse:
     slate = recommend(_asked(request, placement))
-    response = _answer(slate)
+    response = slate_response(slate)
     response.served = slate
     return response
 
@@ -75,7 +75,8 @@ def _is_staff(request: HttpRequest) -> bool:
     return bool(user.is_active and user.is_staff and user.has_perm(STAFF_PERMISSION))
 
 
-def _answer(slate: Slate) -> SlateResponse:
+def slate_response(slate: Slate) -> SlateResponse:
+    """The answer that says this slate; it leaves no exposure unless `served` is set."""
     response = SlateResponse(orjson.dumps(slate_body(slate)), content_type=JSON)
     response["X-Request-Id"] = str(slate.request_id)
     response["Cache-Control"] = "private, no-store"
