@@ -1,4 +1,4 @@
-"""Owns immutable snapshots of the shop's data and the adapters for public data sets.
+"""Owns immutable snapshots of the shop's data, whom they leave out, and the adapters for public data sets.
 
-May import events and below. Its snapshots module writes its tables.
+May import events and below. Its snapshots and leftout modules write its tables.
 """

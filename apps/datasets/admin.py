@@ -1,9 +1,9 @@
-"""Raw records of snapshots."""
+"""Raw records of snapshots and of whom they leave out."""
 
 from django.contrib import admin
 
 from apps.accounts.records import ReadOnlyRecordAdmin
-from apps.datasets.models import Snapshot
+from apps.datasets.models import LeftOutShopper, Snapshot
 
 
 @admin.register(Snapshot)
@@ -21,3 +21,12 @@ class SnapshotAdmin(ReadOnlyRecordAdmin):
     )
     search_fields = ("content_hash",)
     date_hierarchy = "created_at"
+
+
+@admin.register(LeftOutShopper)
+class LeftOutShopperAdmin(ReadOnlyRecordAdmin):
+    """Shoppers from whom nothing is learned; staff change them on the data pages."""
+
+    list_display = ("shopper", "reason", "left_out_at", "left_out_by")
+    search_fields = ("shopper__external_id", "reason")
+    date_hierarchy = "left_out_at"

@@ -1,8 +1,11 @@
 """Immutable snapshots of the shop's data."""
 
+from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.models import TimestampedModel
+from apps.events.models import Shopper
 
 
 class Snapshot(TimestampedModel):
@@ -23,3 +26,20 @@ class Snapshot(TimestampedModel):
 
     def __str__(self) -> str:
         return f"{self.content_hash[:12]} ({self.interactions} events)"
+
+
+class LeftOutShopper(models.Model):
+    """A shopper from whom nothing is learned, such as a bot: snapshots leave out all that they do."""
+
+    shopper = models.OneToOneField(Shopper, primary_key=True, on_delete=models.CASCADE, related_name="+")
+    reason = models.TextField(blank=True, default="", help_text=_("Why, in words."))
+    left_out_at = models.DateTimeField()
+    left_out_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("-left_out_at", "shopper")
+
+    def __str__(self) -> str:
+        return str(self.shopper)

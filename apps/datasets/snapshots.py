@@ -45,7 +45,8 @@ SELECT coalesce(h.merged_into_id, i.shopper_id, -1), i.product_id, i.kind_id,
        extract(epoch FROM i.occurred_at)::float8, i.quantity, coalesce(i.price, 0), i.session,
        coalesce(i.value, 0)
 FROM events_interaction i LEFT JOIN events_shopper h ON h.id = i.shopper_id
-WHERE i.product_id IS NOT NULL AND NOT i.bot AND i.kind_id = ANY(%(kinds)s)
+LEFT JOIN datasets_leftoutshopper o ON o.shopper_id = coalesce(h.merged_into_id, h.id)
+WHERE i.product_id IS NOT NULL AND NOT i.bot AND o.shopper_id IS NULL AND i.kind_id = ANY(%(kinds)s)
   AND i.occurred_at >= %(start)s AND i.occurred_at < %(end)s
 ORDER BY i.occurred_at, 1, i.product_id, i.client_event_id
 """
@@ -69,7 +70,9 @@ SHOPPERS = """
 SELECT h.id, coalesce(a.age_band, ''), coalesce(a.gender, ''), coalesce(a.income_band, ''),
        coalesce(a.region, ''), coalesce(a.language, '')
 FROM events_shopper h LEFT JOIN events_shopper a ON a.id = h.id AND a.consent
-WHERE h.merged_into_id IS NULL ORDER BY h.id
+WHERE h.merged_into_id IS NULL AND NOT EXISTS (
+    SELECT FROM datasets_leftoutshopper o WHERE o.shopper_id = h.id
+) ORDER BY h.id
 """
 INTERACTION_TYPES = {
     "user_id": pa.int64(), "item_id": pa.int64(), "kind_id": pa.int64(), "timestamp": pa.float64(),

@@ -17,4 +17,6 @@ class TrainingConfig(AppConfig):
         kind_register(code="training.run", task="apps.training.tasks.run_execute", queue="train")
         kind_register(code="training.hybrid", task="apps.training.tasks.hybrid_tune", queue="train")
         kind_register(code="training.choice", task="apps.training.tasks.choice_execute", queue="train")
+        for report in ("training.robustness", "training.updates", "training.shilling"):
+            kind_register(code=report, task="apps.training.tasks.report_execute", queue="train")
         kind_register(code="training.study", task="apps.training.tasks.study_execute", queue="train")

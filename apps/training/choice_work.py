@@ -1,20 +1,19 @@
 """The work of an automatic choice, on the shop's newest snapshot."""
 
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from apps.core.errors import Conflict
-from apps.datasets.models import Snapshot
-from apps.datasets.snapshots import snapshot_create
 from apps.jobs.running import RunningJob, job_running
 from apps.ml.base import Progress, TrainOptions
 from apps.ml.choice import Choice, choose
 from apps.ml.dataset import Dataset
 from apps.ml.objectives import Objective
 from apps.training import evaluations
+from apps.training.report_work import newest_snapshot
 from apps.training.runs import ml_errors_mapped
+from apps.training.weights_work import weights_found
 
 READ = 0.1
 
@@ -24,13 +23,12 @@ def choice_execute(*, job_id: int) -> None:
     with job_running(job_id=job_id) as job:
         if job is not None:
             with ml_errors_mapped():
-                job.finish(_chosen(job))
+                job.finish(weights_found(job) if job.params["live_only"] else _chosen(job))
 
 
 def _chosen(job: RunningJob) -> dict[str, Any]:
     """The last days, by which versions are judged, are kept from it: what it finds can still be judged."""
-    job.progress("snapshot", 0.0)
-    snapshot = _snapshot(job)
+    snapshot = newest_snapshot(job)
     dataset = Dataset.from_snapshot(snapshot.path)
     learned = evaluations.test_split(dataset).train
     if not len(learned):
@@ -41,7 +39,7 @@ def _chosen(job: RunningJob) -> dict[str, Any]:
         protocol="window",
         objective=Objective(**params["objective"]),
         budget_seconds=params["budget_seconds"],
-        families=params["families"],
+        families=params["sources"],
         options=_options(job),
         variant=params["variant"],
         days=evaluations.test_days(dataset),
@@ -56,16 +54,6 @@ def _told(choice: Choice) -> dict[str, Any]:
         "sentences": [[message, params] for message, params in choice.words],
         "warnings": [[message, params] for message, params in choice.warnings],
     }
-
-
-def _snapshot(job: RunningJob) -> Snapshot:
-    """The newest snapshot of all history, or a new one where there is none."""
-    newest = Snapshot.objects.order_by("-created_at").first()
-    if newest is not None and Path(newest.path).is_dir():
-        return newest
-    return snapshot_create(
-        on_progress=lambda fraction, message: job.progress("snapshot", READ * fraction, message)
-    )
 
 
 def _options(job: RunningJob) -> TrainOptions:

@@ -30,7 +30,8 @@ MIN_BUDGET, MAX_BUDGET = 5, 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A finished choice as pages read it. pareto: points of the front, whose keys are the objective's parts
+    """A finished choice as pages read it. weights, by_model: by family, or by recipe where only weights were
+    asked for (`configs` is empty then). pareto: points of the front, whose keys are the objective's parts
     and "weights". words, warnings: (message, parameters), in English.
     """
 
@@ -47,12 +48,9 @@ class Found:
     seconds: float
 
 
-def families_offered(*, live_only: bool) -> list[str]:
-    """The families to choose among: all, or those of which something is live (for weights alone)."""
-    if not live_only:
-        return list(FAMILIES)
-    live = {version.recipe.family for version in live_versions().values()}
-    return [name for name in FAMILIES if name in live]
+def sources_offered(*, live_only: bool) -> list[str]:
+    """What to choose among: all families, or the recipes that have a live version (for weights alone)."""
+    return list(live_versions()) if live_only else list(FAMILIES)
 
 
 @transaction.atomic
@@ -67,7 +65,7 @@ def choice_job_create(
 ) -> Job:
     """Queue a choice; the caller enqueues it. Conflict while one is under way, or with nothing to choose.
 
-    objective: how much each of PARTS counts. live_only: weights for the families that are live. placement:
+    objective: how much each of PARTS counts. live_only: weights for the live versions as they are. placement:
     the code of the placement it was asked for, kept for the page.
     """
     if variant not in VARIANTS:
@@ -83,8 +81,8 @@ def choice_job_create(
             remedy=_("Give a number from %(low)s to %(high)s.") % {"low": MIN_BUDGET, "high": MAX_BUDGET},
         )
     checked = objective_check(objective)
-    families = families_offered(live_only=live_only)
-    if len(families) < 2:
+    sources = sources_offered(live_only=live_only)
+    if len(sources) < 2:
         raise Conflict(_("Two live models or more are needed; train and promote them first."))
     if Job.objects.filter(kind=KIND, status__in=[JobStatus.QUEUED, JobStatus.RUNNING]).exists():
         raise Conflict(_("A choice is under way already. Wait for it or cancel it."))
@@ -95,7 +93,7 @@ def choice_job_create(
             "objective": checked.to_dict(),
             "budget_seconds": budget_seconds,
             "variant": variant,
-            "families": families,
+            "sources": sources,
             "live_only": live_only,
             "placement": placement,
         },

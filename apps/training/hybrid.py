@@ -123,14 +123,11 @@ def hybrid_store(hybrid: Hybrid) -> None:
 
 def _tune(job: RunningJob) -> Hybrid:
     versions = live_versions()
-    hashes = {version.snapshot_hash for version in versions.values()}
-    snapshot = Snapshot.objects.filter(content_hash__in=hashes).order_by("-created_at").first()
-    if snapshot is None:
-        raise Conflict("The snapshot of the live versions is gone; train again.")
+    snapshot = live_snapshot(versions)
     job.progress("read", 0.0, snapshot.content_hash[:12])
     dataset = Dataset.from_snapshot(snapshot.path)
-    validation = _judge_all(job, dataset, snapshot, versions, "validation", (0.05, 0.5))
-    test = _judge_all(job, dataset, snapshot, versions, "test", (0.5, 0.8))
+    validation = versions_judge(job, dataset, snapshot, versions, "validation", (0.05, 0.5))
+    test = versions_judge(job, dataset, snapshot, versions, "test", (0.5, 0.8))
     background = Background.from_dataset(evaluations.test_split(dataset).train)
     weights: dict[str, dict[str, float]] = {}
     metrics: dict[str, dict[str, Any]] = {}
@@ -152,7 +149,16 @@ def _tune(job: RunningJob) -> Hybrid:
     )
 
 
-def _judge_all(
+def live_snapshot(versions: Mapping[str, ModelVersion]) -> Snapshot:
+    """The newest snapshot that any of the versions learned from; Conflict when all are gone."""
+    hashes = {version.snapshot_hash for version in versions.values()}
+    snapshot = Snapshot.objects.filter(content_hash__in=hashes).order_by("-created_at").first()
+    if snapshot is None:
+        raise Conflict("The snapshot of the live versions is gone; train again.")
+    return snapshot
+
+
+def versions_judge(
     job: RunningJob,
     dataset: Dataset,
     snapshot: Snapshot,

@@ -4,7 +4,7 @@ from celery import shared_task
 from django.db import transaction
 
 from apps.jobs.queue import job_enqueue
-from apps.training import choice_work, hybrid, runs, trials
+from apps.training import choice_work, hybrid, report_work, runs, trials
 
 
 @shared_task
@@ -29,6 +29,12 @@ def study_execute(job_id: int) -> None:
 def choice_execute(job_id: int) -> None:
     """Choose families, settings and weights."""
     choice_work.choice_execute(job_id=job_id)
+
+
+@shared_task
+def report_execute(job_id: int) -> None:
+    """Make a report on a model or on the data."""
+    report_work.report_execute(job_id=job_id)
 
 
 @shared_task

@@ -274,7 +274,7 @@ def test_a_merchandiser_finds_weights_among_what_is_live(maya: User, client_of: 
     client.post("/weights/find/", form)
     job = Job.objects.get(kind=KIND)
     live = {one.recipe.family for one in ModelVersion.objects.filter(status="live").select_related("recipe")}
-    assert set(job.params["families"]) == live
+    assert set(job.params["sources"]) == live
 
 
 def test_the_gates_reasons_are_told_in_chinese() -> None:

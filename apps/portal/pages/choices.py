@@ -129,7 +129,7 @@ def _shown(request: HttpRequest, template: str, job: Job, title: str = "") -> Ht
             "placements": [
                 one for one in placement_list() if one.kind in (PlacementKind.SHOPPER, PlacementKind.CART)
             ],
-            "missing": [family_name(code) for code in found.weights if code not in sources_live()],
+            "missing": [source_told(code) for code in found.weights if code not in sources_live()],
         }  # fmt: skip
     objective = job.params.get("objective", {})
     parts = [(words[0], objective.get(name, 0.0)) for name, words in PART_WORDS.items()]
@@ -140,6 +140,12 @@ def _shown(request: HttpRequest, template: str, job: Job, title: str = "") -> Ht
         may_models=can_change(request.user, "models"), may_weights=can_change(request.user, "merchandising"),
         **facts,
     )  # fmt: skip
+
+
+def source_told(code: str) -> str:
+    """A family by its name, or a recipe of the shop's own by the one it was given."""
+    named = sources_named()
+    return named[code].name if code in named else family_name(code)
 
 
 def said(words: list[tuple[str, dict[str, Any]]]) -> list[str]:
@@ -172,7 +178,7 @@ def model_rows(found: Found) -> list[ModelRow]:
         mixed = {"hybrid": _("Weighted mixture"), "stacked": _("Learned ranker")}.get(name)
         rows.append(
             ModelRow(
-                name=mixed or family_name(name),
+                name=mixed or source_told(name),
                 weight=None if mixed else found.weights.get(name),
                 figures=[figures.get(one) for one in FIGURES],
                 live=bool(mixed) or name in live,
@@ -195,7 +201,7 @@ def settings_told(found: Found) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def front(found: Found) -> Chart:
     """The trade-off along the front."""
-    names = {code: family_name(code) for code in found.by_model if code not in ("hybrid", "stacked")}
+    names = {code: source_told(code) for code in found.by_model if code not in ("hybrid", "stacked")}
     chosen = {code: weight for code, weight in found.weights.items() if weight > 0}
     points = [
         {**point, "chosen": {c: w for c, w in point.get("weights", {}).items() if w > 0} == chosen}
