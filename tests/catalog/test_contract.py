@@ -1,4 +1,4 @@
-"""The catalogue endpoints keep what their OpenAPI description promises, whatever they are sent."""
+"""The catalogue and shopper endpoints keep what their OpenAPI description promises."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
 from apps.accounts.services import api_client_create
 
 CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
-ROWS = {"items": "catalog", "prices": "catalog", "stock": "catalog"}
+ROWS = {"items": "catalog", "prices": "catalog", "stock": "catalog", "shoppers": "shoppers"}
 ENDPOINTS = [(name, method) for name in ROWS for method in ("PUT", "PATCH")]
 
 # The WSGI application closes its connection after each request, and with it a transaction around the test.

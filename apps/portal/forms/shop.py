@@ -13,6 +13,7 @@ SCOPE_TITLES = {
     "recommend": _("Recommendations: ask for slates"),
     "events": _("Events: report what shoppers did"),
     "catalog": _("Catalogue: send products"),
+    "shoppers": _("Shoppers: send consent and attributes"),
 }
 
 
