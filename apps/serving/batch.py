@@ -24,7 +24,7 @@ from apps.ml.artifacts import load_model
 from apps.ml.base import Model
 from apps.ml.dataset import ANONYMOUS, Ints
 from apps.ml.registry import FAMILIES
-from apps.ml.topn import SERVED_LIST_LENGTH
+from apps.ml.topn import PADDING_ID, SERVED_LIST_LENGTH, TopN
 from apps.serving.lists import lists_delete, lists_delete_versions, lists_write
 from apps.serving.models import ListBuild, ListScope
 from apps.serving.segments import segment_lists
@@ -34,6 +34,8 @@ KEYS_PER_SHARD = 2_500
 SHARDS_MAX = 64
 # Shards given out this long ago and not finished are given out again; a shard at work elsewhere is skipped.
 RESEND_AFTER = timedelta(minutes=2)
+# Products beyond a list's length that are ranked to make up for the bought ones; most shoppers bought fewer.
+BOUGHT_MARGIN = 60
 # The live version's lists and those of the one before it, so that a roll-back is served at once.
 BUILDS_KEPT = 2
 Progress = Callable[[float, str], None]
@@ -50,9 +52,10 @@ class BuildResult:
 
 
 def lists_missing() -> list[int]:
-    """Live versions without a complete build whose shards are not just being worked on."""
+    """Live versions with shards to do that are not just being worked on."""
     waiting = ListBuild.objects.filter(
-        Q(completed_at__isnull=False) | Q(sent_at__gt=clock.now() - RESEND_AFTER)
+        Q(completed_at__isnull=False, shards_done__gte=F("shards"))
+        | Q(sent_at__gt=clock.now() - RESEND_AFTER)
     ).values("version_id")
     live = ModelVersion.objects.filter(status=VersionStatus.LIVE).exclude(pk__in=waiting)
     return list(live.order_by("pk").values_list("pk", flat=True))
@@ -62,16 +65,14 @@ def lists_missing() -> list[int]:
 def build_start(*, version_id: int, rebuild: bool = False) -> list[int]:
     """Make or take up the version's build; returns the numbers of the shards still to do.
 
-    rebuild: forget what was built; readers fall back to the version before until it is complete again.
+    rebuild: do every shard again. Readers go on with the lists there are; each is replaced as a whole.
     """
     if not ModelVersion.objects.filter(pk=version_id).exists():
         raise NotFound(f"There is no model version {version_id}.")
     ListBuild.objects.get_or_create(version_id=version_id, defaults={"shards": _shards_wanted()})
     build = ListBuild.objects.select_for_update().get(version_id=version_id)
     if rebuild:
-        build.shards, build.shards_done, build.finished = _shards_wanted(), 0, []
-        build.lists, build.completed_at = 0, None
-        lists_delete_versions(version_ids=[version_id])
+        build.shards, build.shards_done, build.finished, build.lists = _shards_wanted(), 0, [], 0
     build.sent_at = clock.now()
     build.save()
     return [shard for shard in range(build.shards) if shard not in build.finished]
@@ -125,8 +126,9 @@ def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: i
     k = SERVED_LIST_LENGTH
     parts = [(ListScope.ITEM, products, model.similar(products, k))]
     if not shared:
-        parts.append((ListScope.SHOPPER_NEW, shoppers, model.recommend(shoppers, k, "bought")))
-        parts.append((ListScope.SHOPPER_ALL, shoppers, model.recommend(shoppers, k, "none")))
+        fresh, every = shopper_lists(model, shoppers, k)
+        parts.append((ListScope.SHOPPER_NEW, shoppers, fresh))
+        parts.append((ListScope.SHOPPER_ALL, shoppers, every))
     if shard == 0:
         top = model.shared_list() if shared else model.recommend([ANONYMOUS], k, "none")
         parts.append((ListScope.EVERYONE, np.zeros(1, dtype=np.int64), top))
@@ -136,6 +138,35 @@ def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: i
         lists_delete(version_id=version.pk, scope=scope, keys=keys)
         written += lists_write(version_id=version.pk, scope=scope, keys=keys, top=top)
     return written
+
+
+def shopper_lists(model: Model[Any], shoppers: Ints, k: int) -> tuple[TopN, TopN]:
+    """Lists of these shoppers without what they bought, and with it: [n, k] each, from one ranking.
+
+    The list without is what remains of a longer list with; a shopper whose longer list was nearly all bought
+    is asked again. Equal to `recommend(…, "bought")` and `recommend(…, "none")`.
+    """
+    wide = model.recommend(shoppers, k + BOUGHT_MARGIN, "none")
+    rows = model.history.users.rows(shoppers)
+    columns = model.history.items.rows(wide.ids.ravel()).reshape(wide.ids.shape)
+    bought = model.history.bought[rows]
+    # One number for a shopper and an item, so that "who bought what" is one sorted search.
+    span = np.int64(len(model.history.items))
+    owners = np.repeat(np.arange(len(rows), dtype=np.int64), np.diff(bought.indptr))
+    pairs = np.sort(owners * span + bought.indices)
+    asked = np.arange(len(rows), dtype=np.int64)[:, None] * span + columns
+    gone = (wide.ids >= 0) & np.isin(asked, pairs)
+    order = np.argsort(gone, axis=1, kind="stable")[:, :k]
+    gone = np.take_along_axis(gone, order, axis=1)
+    fresh = TopN(
+        np.where(gone, PADDING_ID, np.take_along_axis(wide.ids, order, axis=1)),
+        np.where(gone, np.float32(-np.inf), np.take_along_axis(wide.scores, order, axis=1)),
+    )
+    again = np.flatnonzero((fresh.lengths < k) & (wide.lengths == wide.k))
+    if len(again):
+        exact = model.recommend(shoppers[again], k, "bought")
+        fresh.ids[again], fresh.scores[again] = exact.ids, exact.scores
+    return fresh, wide.head(k)
 
 
 def _shard_mark(build: ListBuild, shard: int, written: int) -> bool:
