@@ -26,6 +26,7 @@ from apps.portal.model_lines import (
 )
 from apps.portal.model_page import cost_rows, examples, figure_rows, segment_rows, settings_told
 from apps.portal.pages.shell import action, csv_answer, done, page, show
+from apps.portal.report_cards import report_cards
 from apps.portal.words.sources import family_name, sources_named
 from apps.training.config_fields import config_fields
 from apps.training.models import ModelVersion, Recipe, VersionStatus
@@ -130,7 +131,8 @@ def recipe(request: HttpRequest, code: str) -> HttpResponse:
         columns=columns, rows=measure_rows(columns), protocol=protocol, may=may,
         runs=run_lines(runs), locked="" if may else locked_reason("models"),
         studies=studies_of(recipe=found), family=family_name(found.family),
-        costs=cost_rows(versions, protocol), settings=settings_told(config_of(found), found.family),
+        reports=report_cards(found), costs=cost_rows(versions, protocol),
+        settings=settings_told(config_of(found), found.family),
         **live_told(versions, protocol),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from django.utils.translation import gettext as _
 
 from apps.jobs.models import Job
-from apps.portal.words.sources import NAMES
+from apps.portal.words.sources import NAMES, sources_named
 
 
 def job_title(job: Job) -> str:
@@ -15,6 +15,12 @@ def job_title(job: Job) -> str:
         case "training.study":
             name = _recipe_name(job, "Tune ")
             return _("Tune “%(source)s”") % {"source": name} if name else job.title
+        case "training.robustness":
+            return _("Test how “%(source)s” stands bad data") % {"source": _source(job)}
+        case "training.updates":
+            return _("Test updates of “%(source)s”") % {"source": _source(job)}
+        case "training.shilling":
+            return _("Look for shoppers who push products")
         case "training.choice":
             return _("Choose models and weights by itself")
         case "training.hybrid":
@@ -22,6 +28,12 @@ def job_title(job: Job) -> str:
         case "feed_import":
             return _("Import %(file)s") % {"file": job.title.removeprefix("Import ")}
     return job.title
+
+
+def _source(job: Job) -> str:
+    code = str(job.params.get("recipe", ""))
+    named = sources_named()
+    return named[code].name if code in named else code
 
 
 def _recipe_name(job: Job, verb: str) -> str:
