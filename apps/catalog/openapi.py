@@ -1,5 +1,6 @@
 """The catalogue endpoints in the OpenAPI document, by hand: plain views have no serializers to read."""
 
+from functools import partial
 from typing import Any
 
 from apps.catalog.cleaning import LIMITS, MAX_DESCRIPTION, MAX_PRICE, MAX_STOCK
@@ -59,8 +60,8 @@ ITEM: dict[str, Any] = {
 
 def document() -> None:
     """Add the endpoints to the document."""
-    tags = {"tag": "catalogue", "scope": "catalog", "key": "sku", "key_schema": SKU}
-    batch_document(
+    of_items = partial(batch_document, tag="catalogue", scope="catalog", key="sku", key_schema=SKU)
+    of_items(
         path="/api/v1/items",
         rows="items",
         schema="Item",
@@ -68,9 +69,8 @@ def document() -> None:
         put="Make or replace items: a field that is not named is emptied.",
         patch="Change the named fields of items there are. Attributes and texts are merged by key.",
         example={"sku": "MUG-RED", "title": "Red mug", "price": 7.9, "list_price": 9.9, "stock": 40},
-        **tags,
     )
-    batch_document(
+    of_items(
         path="/api/v1/prices",
         rows="prices",
         schema="ItemPrice",
@@ -78,9 +78,8 @@ def document() -> None:
         put="Set prices of items there are; a list price that is not named ends.",
         patch="Change the named price fields of items there are.",
         example={"sku": "MUG-RED", "price": 7.9, "list_price": 9.9},
-        **tags,
     )
-    batch_document(
+    of_items(
         path="/api/v1/stock",
         rows="stock",
         schema="ItemStock",
@@ -88,5 +87,4 @@ def document() -> None:
         put="Set stock and availability of items there are; a stock that is not named is not counted.",
         patch="Change the named stock fields of items there are.",
         example={"sku": "MUG-RED", "stock": 0},
-        **tags,
     )

@@ -10,7 +10,9 @@ import pytest
 from django.db import connection
 
 from apps.merchandising.services import placement_create
+from apps.ml.base import Exclude
 from apps.ml.registry import FAMILIES
+from apps.ml.topn import TopN
 from apps.serving import batch
 from apps.serving.models import CandidateList, ListBuild
 from apps.serving.pipeline import recommend
@@ -128,7 +130,8 @@ def test_both_lists_of_a_shopper_come_from_one_ranking(
         _, model = version_train(family, frame, tmp_path)
         for k in (5, 100):
             fresh, every = batch.shopper_lists(model, shoppers, k)
-            for found, exclude in ((fresh, "bought"), (every, "none")):
+            pairs: list[tuple[TopN, Exclude]] = [(fresh, "bought"), (every, "none")]
+            for found, exclude in pairs:
                 wanted = model.recommend(shoppers, k, exclude)
                 np.testing.assert_array_equal(found.ids, wanted.ids)
                 pd.testing.assert_frame_equal(pd.DataFrame(found.scores), pd.DataFrame(wanted.scores))
