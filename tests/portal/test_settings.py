@@ -147,3 +147,25 @@ def test_outsider_sees_nothing(otto: User) -> None:
 
 def test_visitor_is_sent_to_the_login() -> None:
     assert Client().get("/settings/")["Location"] == "/admin/login/?next=/settings/"
+
+
+def test_a_key_for_web_pages_is_made_and_its_sites_changed(adam: User) -> None:
+    client = logged_in(adam)
+    facts = {"name": "Pages", "origins": "https://shop.example\nshop", "requests_per_minute": 600}
+    assert b"scheme and host" in client.post("/settings/keys/pages/new/", facts).content
+    assert not ApiClient.objects.exists()
+    page = client.post(
+        "/settings/keys/pages/new/", facts | {"origins": "https://shop.example"}
+    ).content.decode()
+    stored = ApiClient.objects.get()
+    assert stored.scopes == ["events", "recommend"]
+    assert f"data-key=&quot;{stored.public_key}&quot;" in page or f'data-key="{stored.public_key}"' in page
+    assert stored.public_key in client.get("/settings/keys/").content.decode(), "it is no secret"
+    assert b"https://shop.example" in client.get(f"/settings/keys/{stored.pk}/ask/origins/").content
+    wrong = client.post(
+        f"/settings/keys/{stored.pk}/origins/", {"origins": "*"}, headers={"HX-Request": "true"}
+    )
+    assert b"scheme and host" in wrong.content
+    client.post(f"/settings/keys/{stored.pk}/origins/", {"origins": "https://a.example https://b.example"})
+    stored.refresh_from_db()
+    assert stored.origins == ["https://a.example", "https://b.example"]

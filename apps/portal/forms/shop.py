@@ -114,6 +114,40 @@ class ApiKeyForm(PortalForm):
     )
 
 
+class OriginsField(forms.CharField):
+    """Web sites, one a line."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label=_("Web sites whose pages use it"),
+            required=False,
+            widget=forms.Textarea(attrs={"rows": 3, "placeholder": "https://shop.example"}),
+            help_text=_(
+                "One a line: scheme and host, like https://shop.example. This site's own pages may always."
+            ),
+        )
+
+    def to_python(self, value: object) -> list[str]:
+        """The lines that say something."""
+        return str(value or "").split()
+
+
+class PublishableKeyForm(PortalForm):
+    """A new key for web pages; anybody can read it there, so its rights are few."""
+
+    name = forms.CharField(label=_("Name"), max_length=80, help_text=_("Who uses it: Storefront pages."))
+    origins = OriginsField()
+    requests_per_minute = forms.IntegerField(
+        label=_("Requests per minute"), min_value=1, max_value=10_000_000, initial=60_000
+    )
+
+
+class OriginsForm(PortalForm):
+    """The web sites of a publishable key."""
+
+    origins = OriginsField()
+
+
 class NameForm(PortalForm):
     """Asks for a thing's name before it is taken away."""
 

@@ -8,14 +8,16 @@ from django.utils.translation import gettext as _
 from apps.accounts.models import ApiClient
 from apps.accounts.selectors import api_clients_list, shop_settings_get
 from apps.accounts.services import (
+    PUBLISHABLE_SCOPES,
     api_client_create,
+    api_client_origins_set,
     api_client_revoke,
     api_client_rotate,
     shop_settings_update,
 )
 from apps.core.errors import NotFound, RecoPortalError
 from apps.portal.access import can_change, can_see, locked_reason, person
-from apps.portal.forms.shop import ApiKeyForm, NameForm, ShopForm
+from apps.portal.forms.shop import ApiKeyForm, NameForm, OriginsForm, PublishableKeyForm, ShopForm
 from apps.portal.pages.shell import action, done, page, show
 
 
@@ -73,13 +75,16 @@ def keys(request: HttpRequest) -> HttpResponse:
     return _keys_page(request, ApiKeyForm())
 
 
-def _keys_page(request: HttpRequest, form: ApiKeyForm, **extra: Any) -> HttpResponse:
+def _keys_page(
+    request: HttpRequest, form: ApiKeyForm, page_form: PublishableKeyForm | None = None, **extra: Any
+) -> HttpResponse:
     found = list(api_clients_list())
     return settings_page(
         request,
         "portal/settings/keys.html",
         "keys",
         form=form,
+        page_form=page_form or PublishableKeyForm(),
         live=[one for one in found if one.revoked_at is None],
         revoked=[one for one in found if one.revoked_at is not None],
         **extra,
@@ -100,11 +105,47 @@ def key_create(request: HttpRequest) -> HttpResponse:
     return _keys_page(request, ApiKeyForm(), made=client, key=key)
 
 
+@action("access")
+def page_key_create(request: HttpRequest) -> HttpResponse:
+    """Make a publishable key for web pages."""
+    form = PublishableKeyForm(request.POST)
+    if form.is_valid():
+        try:
+            client, key = api_client_create(
+                actor=person(request), scopes=PUBLISHABLE_SCOPES, **form.cleaned_data
+            )
+        except RecoPortalError as error:
+            form.take(error)
+        else:
+            return _keys_page(request, ApiKeyForm(), made=client, key=key)
+    return _keys_page(request, ApiKeyForm(), form)
+
+
+@action("access")
+def key_origins(request: HttpRequest, client_id: int) -> HttpResponse:
+    """Store which web sites may use a publishable key."""
+    client = _client(client_id)
+    form = OriginsForm(request.POST)
+    if form.is_valid():
+        try:
+            api_client_origins_set(client_id=client_id, actor=person(request), **form.cleaned_data)
+        except RecoPortalError as error:
+            form.take(error)
+        else:
+            return done(
+                request,
+                "portal:settings_keys",
+                _("The web sites of “%(name)s” are saved.") % {"name": client.name},
+            )
+    return show(request, "portal/settings/key_ask.html", client=client, what="origins", form=form)
+
+
 @page(area="access")
 def key_ask(request: HttpRequest, client_id: int, what: str) -> HttpResponse:
-    """The dialog before a key is renewed or revoked: what it takes with it."""
+    """The dialog before a key is renewed or revoked: what it takes with it; or the web sites it serves."""
     client = _client(client_id)
-    form = NameForm(name=client.name)
+    sites = OriginsForm(initial={"origins": "\n".join(client.origins)})
+    form = sites if what == "origins" else NameForm(name=client.name)
     return show(request, "portal/settings/key_ask.html", client=client, what=what, form=form)
 
 
