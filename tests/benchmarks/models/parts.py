@@ -38,6 +38,7 @@ PARTS = (
         540.0,
         ("--recbole-seconds", "200"),
     ),
+    Part("ratings", "Predicted stars beside Surprise", "tests.benchmarks.models.ratings", 150.0),
 )
 
 
