@@ -135,5 +135,28 @@ DECLARED: tuple[Setting, ...] = (
         low=2,
         high=3650,
     ),
+    Setting(
+        "RECOPORTAL_INBOX",
+        "choice:valkey|postgres",
+        "valkey",
+        "Where events are kept before they are acknowledged: the stream in Valkey (REDIS_URL), which "
+        "`manage.py consume_events` drains, or Postgres at once. The other one steps in while the chosen one "
+        "is away or full.",
+    ),
+    Setting(
+        "RECOPORTAL_INBOX_STRICT",
+        "bool",
+        "0",
+        "Wait for the disk before each event is acknowledged, so that a power cut loses none (otherwise up "
+        "to two seconds of them). Run Valkey with appendfsync always then; the embedded one is.",
+    ),
+    Setting(
+        "RECOPORTAL_INBOX_MB",
+        "int",
+        "128",
+        "Megabytes of events that may wait in the stream; when it is full they go straight to Postgres.",
+        low=1,
+        high=1_000_000,
+    ),
     Setting("RECOPORTAL_WEB_WORKERS", "int", "0", "Web processes. 0: one per core.", high=256),
 )

@@ -17,6 +17,7 @@ from apps.events.models import (
     ImportReport,
     Interaction,
     Review,
+    SetAside,
     Shopper,
 )
 from apps.events.upserts import ATTRIBUTES
@@ -154,3 +155,12 @@ class ImportReportAdmin(ReadOnlyRecordAdmin):
 
     list_display = ("name", "created_at", "seconds", "counts", "skipped")
     search_fields = ("name", "path")
+
+
+@admin.register(SetAside)
+class SetAsideAdmin(ReadOnlyRecordAdmin):
+    """What the inbox held and could not become an event."""
+
+    list_display = ("at", "entry", "field", "reason", "payload")
+    search_fields = ("payload", "reason")
+    show_full_result_count = False

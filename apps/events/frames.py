@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from apps.core.errors import InvalidInput, RowError
-from apps.events.ingest import COLUMNS
+from apps.events.lines import COLUMNS
 from apps.events.models import EventRole
 from apps.events.validation import (
     FUTURE_TOLERANCE,
@@ -19,7 +19,9 @@ from apps.events.validation import (
     event_check,
 )
 
-TEXTS = ("client_event_id", "shopper", "sku", "session", "channel")
+TEXTS = ("client_event_id", "shopper", "sku", "session", "channel", "anonymous")
+# The rest is the same for all rows of a frame.
+STAGED = [name for name in COLUMNS if name not in ("received_at", "source")]
 FIELDS = (
     "kind",
     "occurred_at",
@@ -39,7 +41,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 def frame_check(
     *, frame: pd.DataFrame, rules: EventRules, first_line: int = 0
 ) -> tuple[pd.DataFrame, list[RowError]]:
-    """Split a frame of events into rows to be stored (columns `ingest.COLUMNS`) and refusals.
+    """Split a frame of events into rows to be stored (columns STAGED) and refusals.
 
     Vectorised tests accept the rows that are good beyond doubt; every other row goes through `event_check`,
     which alone decides and words the refusal, so that the two can't disagree. A refusal's line is the frame's
@@ -68,10 +70,10 @@ def frame_check(
     good &= _context_check(frame, out)
     good &= _bot_check(frame, out)
     if good.all():
-        return out[list(COLUMNS)], []
+        return out[STAGED], []
     doubtful, errors = _rows_check(frame, ~good, rules, first_line)
-    kept = [part for part in (out.loc[good, list(COLUMNS)], doubtful) if len(part)]
-    return (pd.concat(kept).sort_index() if kept else out.loc[good, list(COLUMNS)]), errors
+    kept = [part for part in (out.loc[good, STAGED], doubtful) if len(part)]
+    return (pd.concat(kept).sort_index() if kept else out.loc[good, STAGED]), errors
 
 
 def _kinds_check(frame: pd.DataFrame, rules: EventRules, out: pd.DataFrame) -> Mask:
@@ -189,7 +191,7 @@ def _rows_check(
             kept[place] = event_check({str(name): _plain(value) for name, value in record.items()}, rules)
         except Refused as refused:
             errors.append(refused.at(int(line)))
-    rows = pd.DataFrame(list(kept.values()), index=list(kept), columns=list(COLUMNS))
+    rows = pd.DataFrame(list(kept.values()), index=list(kept), columns=STAGED)
     if len(rows):
         rows = rows.astype(
             {

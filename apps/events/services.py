@@ -1,6 +1,7 @@
 """Writes of events, exposures and event kinds. Everything is set-based and can be repeated."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,20 +15,30 @@ from apps.accounts.services import audit_record
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput, NotFound, RowError
 from apps.core.models import row_check
+from apps.events.bots import agent_is_bot
 from apps.events.exposures import ExposureRow
 from apps.events.frames import frame_check
-from apps.events.ingest import frame_store, key_days, key_horizon, rows_store
+from apps.events.inbox import Batch, batch_append
+from apps.events.ingest import frame_store, key_days, key_horizon, lines_store
 from apps.events.kinds import kinds_by_code, kinds_forget
+from apps.events.lines import lines_of
 from apps.events.models import EventKey, EventKind, EventRole, ImportReport
 from apps.events.partitions import month_of, partitions_make
+from apps.events.stream import stream
 from apps.events.upserts import review_upsert_many as review_upsert_many
 from apps.events.upserts import shopper_upsert_many as shopper_upsert_many
-from apps.events.validation import EPOCH, EventRules, RecordResult, Refused, event_check
+from apps.events.validation import EPOCH, EventRules, RecordResult, events_check
 
 Progress = Callable[[float, str], None]
 CHUNK_ROWS = 100_000
 EXPOSURE_CHUNK = 2_000
 MAX_WEIGHT = 1_000.0
+# A clock this little off is as good as ours.
+SKEW = timedelta(seconds=5)
+EXPOSURE_UNSEEN = """
+WHERE NOT EXISTS (
+    SELECT FROM events_exposure e WHERE e.request_id = s.request_id AND e.served_at = s.served_at)
+"""
 EXPOSURES_INSERT = """
 INSERT INTO events_exposure
     (served_at, request_id, placement, shopper_id, session, product_ids, sources, propensities,
@@ -48,21 +59,37 @@ def event_record_rows(*, rows: Sequence[Any], source: str, historic: bool = Fals
     Events older than the key horizon are refused unless `historic`.
     """
     now = clock.now()
-    rules = EventRules(kinds=kinds_by_code(), now=now, oldest=EPOCH if historic else key_horizon(now))
-    good: dict[str, dict[str, Any]] = {}
-    rejected: list[RowError] = []
-    checked = 0
-    for line, row in enumerate(rows):
-        try:
-            event = event_check(row, rules)
-        except Refused as refused:
-            rejected.append(refused.at(line))
-        else:
-            checked += 1
-            good.setdefault(event["client_event_id"], event)
+    oldest = EPOCH if historic else key_horizon(now)
+    checked = events_check(rows=rows, rules=EventRules(kinds=kinds_by_code(), now=now, oldest=oldest))
     with transaction.atomic():
-        accepted = rows_store(rows=list(good.values()), source=source, now=now)
-    return RecordResult(accepted=accepted, duplicates=checked - accepted, rejected=rejected)
+        repeats = lines_store(lines=lines_of(checked.good, received_at=now, source=source), now=now)
+    return checked.result(repeats)
+
+
+def event_accept_rows(
+    *, rows: Sequence[Any], source: str, agent: str = "", sent_at: datetime | None = None
+) -> RecordResult:
+    """Check a small batch and keep it in the inbox; the good ones then survive the death of any process.
+
+    agent: the sender's User-Agent; a crawler's events are marked. sent_at: the sender's clock when it sent;
+    where that is more than SKEW off, its moments are corrected by the difference. A repeat that only Postgres
+    can recognise counts as accepted, and is stored once. Raises ServiceUnavailable when no inbox takes them.
+    """
+    now = clock.now()
+    ahead = sent_at - now if sent_at else timedelta(0)
+    if abs(ahead) < SKEW:
+        ahead = timedelta(0)
+    rules = EventRules(
+        kinds=kinds_by_code(), now=now, oldest=key_horizon(now), ahead=ahead, bot=agent_is_bot(agent)
+    )
+    checked = events_check(rows=rows, rules=rules)
+    if any(error.field == "kind" for error in checked.rejected):  # perhaps a new kind
+        checked = events_check(rows=rows, rules=replace(rules, kinds=kinds_by_code(at_once=True)))
+    batch = Batch(
+        ids=[row["client_event_id"] for row in checked.good],
+        lines=lines_of(checked.good, received_at=now, source=source),
+    )
+    return checked.result(batch_append(batch))
 
 
 def event_record_many(
@@ -112,6 +139,23 @@ def exposure_record_many(*, exposures: Sequence[ExposureRow], durable: bool = Tr
             encoded = orjson.dumps(chunk, default=list, option=orjson.OPT_SERIALIZE_NUMPY)
             cursor.execute(EXPOSURES_INSERT, [encoded.decode()])
     return len(exposures)
+
+
+def exposures_add_to_stream(*, exposures: Sequence[ExposureRow]) -> None:
+    """Leave served slates to the consumer while Postgres can't take them; raises stream.InboxAway."""
+    for start in range(0, len(exposures), EXPOSURE_CHUNK):
+        chunk = list(exposures[start : start + EXPOSURE_CHUNK])
+        stream().exposures_add(orjson.dumps(chunk, default=list, option=orjson.OPT_SERIALIZE_NUMPY))
+
+
+@transaction.atomic
+def exposure_rows_drain(*, rows: bytes) -> None:
+    """Store served slates from the stream (a JSON array), each once: known by request and moment."""
+    distinct = {row["request_id"]: row for row in orjson.loads(rows)}
+    moments = [datetime.fromisoformat(row["served_at"]) for row in distinct.values()]
+    partitions_make(months={month_of(moment) for moment in moments}, tables=["events_exposure"])
+    with connection.cursor() as cursor:
+        cursor.execute(EXPOSURES_INSERT + EXPOSURE_UNSEEN, [orjson.dumps(list(distinct.values())).decode()])
 
 
 @transaction.atomic

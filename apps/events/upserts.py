@@ -31,12 +31,12 @@ ORDER BY s.external_id
 ON CONFLICT (external_id) DO UPDATE
 SET consent = excluded.consent, age_band = excluded.age_band, gender = excluded.gender,
     income_band = excluded.income_band, region = excluded.region, language = excluded.language,
-    first_seen_at = least(events_shopper.first_seen_at, excluded.first_seen_at)
+    first_seen_at = least(events_shopper.first_seen_at, excluded.first_seen_at), placeholder = false
 WHERE (events_shopper.consent, events_shopper.age_band, events_shopper.gender, events_shopper.income_band,
        events_shopper.region, events_shopper.language)
       IS DISTINCT FROM (excluded.consent, excluded.age_band, excluded.gender, excluded.income_band,
                         excluded.region, excluded.language)
-   OR excluded.first_seen_at < events_shopper.first_seen_at
+   OR excluded.first_seen_at < events_shopper.first_seen_at OR events_shopper.placeholder
 RETURNING xmax = 0
 """
 REVIEWS_UPSERT = """

@@ -1,7 +1,7 @@
 """The one rule book for an event: both the API and bulk imports go by it. No database, no pandas."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,6 +10,7 @@ from uuid import UUID
 import orjson
 
 from apps.core.errors import RowError, shorten
+from apps.events.bots import agent_is_bot
 from apps.events.kinds import KindFacts
 from apps.events.models import EventRole
 
@@ -21,25 +22,35 @@ EPOCH = datetime(1995, 1, 1, tzinfo=UTC)
 MAX_NUMBER = 1e9
 MAX_CONTEXT_BYTES = 4_000
 MAX_QUERY = 300
-LIMITS = {"client_event_id": 80, "shopper": 80, "sku": 64, "session": 64, "channel": 20, "kind": 40}
+LIMITS = {"client_event_id": 80, "shopper": 80, "sku": 64, "session": 64, "channel": 20, "kind": 40,
+          "anonymous": 80}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """What became of a batch of events. `rejected[i].line` is the event's place in the batch, from 0."""
+    """What became of a batch of events, by place in the batch, from 0: `rejected[i].line` was refused,
+    those in `repeated` were known before or came twice (small batches only), all others are new.
+    """
 
     accepted: int = 0
     duplicates: int = 0
     rejected: list[RowError] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class EventRules:
-    """What an event is checked against: the kinds, the moment of receipt and the oldest moment taken."""
+    """What an event is checked against: the kinds, the moment of receipt and the oldest moment taken.
+
+    ahead: how far the sender's clock is ahead of ours; its moments are moved back by that.
+    bot: the sender is a known robot.
+    """
 
     kinds: Mapping[str, KindFacts]
     now: datetime
     oldest: datetime = EPOCH
+    ahead: timedelta = timedelta(0)
+    bot: bool = False
 
 
 class Refused(Exception):
@@ -112,7 +123,7 @@ def _moment(row: Mapping[str, Any], rules: EventRules) -> datetime:
     if moment.tzinfo is None:
         raise Refused("occurred_at", value, "Add the offset from UTC, like 2026-11-22T14:00:00Z.")
     try:
-        moment = moment.astimezone(UTC)
+        moment = moment.astimezone(UTC) - rules.ahead
     except OverflowError:
         raise Refused("occurred_at", value, "Send a moment between 1995 and now.") from None
     if moment > rules.now + FUTURE_TOLERANCE:
@@ -168,7 +179,7 @@ def kind_of(row: Mapping[str, Any], rules: EventRules) -> KindFacts:
 
 
 def event_check(row: Any, rules: EventRules) -> dict[str, Any]:
-    """One event as the row to be stored (columns `ingest.COLUMNS`); raises Refused naming the bad field."""
+    """One event as the row to be stored (columns `lines.COLUMNS`); raises Refused naming the bad field."""
     if not isinstance(row, Mapping):
         raise Refused("event", row, "Send a JSON object.")
     kind = kind_of(row, rules)
@@ -200,6 +211,9 @@ def event_check(row: Any, rules: EventRules) -> dict[str, Any]:
     bot = row.get("bot")
     if bot not in (None, True, False):
         raise Refused("bot", bot, "Send true or false.")
+    agent = row.get("user_agent") or ""
+    if not isinstance(agent, str):
+        raise Refused("user_agent", agent, "Send text.")
     return {
         "client_event_id": client_event_id,
         "kind_id": kind.id,
@@ -215,5 +229,52 @@ def event_check(row: Any, rules: EventRules) -> dict[str, Any]:
         "request_id": request_id,
         "query": _storable("query", query.strip()[:MAX_QUERY]),
         "context": context_json(row.get("context")),
-        "bot": bool(bot),
+        "anonymous": _text(row, "anonymous"),
+        "bot": bool(bot) or rules.bot or agent_is_bot(agent),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A small batch after the check. good: rows to be stored, ids distinct; places: of each in the batch;
+    again: places of good rows whose id came earlier in the batch.
+    """
+
+    good: list[dict[str, Any]]
+    places: list[int]
+    again: list[int]
+    rejected: list[RowError]
+
+    def result(self, repeats: Container[str]) -> RecordResult:
+        """The batch's answer, when the ids in `repeats` turn out to be known."""
+        known = [
+            place
+            for place, row in zip(self.places, self.good, strict=True)
+            if row["client_event_id"] in repeats
+        ]
+        repeated = sorted(known + self.again)
+        return RecordResult(
+            accepted=len(self.good) - len(known),
+            duplicates=len(repeated),
+            rejected=self.rejected,
+            repeated=repeated,
+        )
+
+
+def events_check(*, rows: Sequence[Any], rules: EventRules) -> Checked:
+    """Check a small batch; a bad event is refused alone."""
+    good: dict[str, dict[str, Any]] = {}
+    places: list[int] = []
+    again: list[int] = []
+    rejected: list[RowError] = []
+    for place, row in enumerate(rows):
+        try:
+            event = event_check(row, rules)
+        except Refused as refused:
+            rejected.append(refused.at(place))
+            continue
+        if good.setdefault(event["client_event_id"], event) is event:
+            places.append(place)
+        else:
+            again.append(place)
+    return Checked(list(good.values()), places, again, rejected)

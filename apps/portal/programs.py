@@ -69,9 +69,20 @@ def beat_program() -> Program:
     )
 
 
+def inbox_program() -> Program:
+    """Return what moves acknowledged events from the stream into Postgres."""
+    return Program(
+        name="inbox",
+        arguments=("manage.py", "consume_events"),
+        environment={**ONE_THREAD, "RECOPORTAL_DB_POOL_MAX": "0"},
+        ready_sign=" ready.",
+    )
+
+
 def background_programs() -> list[Program]:
-    """Return everything behind the site: three queues and the clock."""
+    """Return everything behind the site: the inbox's consumer, three queues and the clock."""
     return [
+        inbox_program(),
         worker_program("default", concurrency=2),
         worker_program("score", concurrency=1),
         # Memory of a training run returns to the system with its child.

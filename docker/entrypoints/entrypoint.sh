@@ -1,5 +1,5 @@
 #!/bin/sh
-# entrypoint.sh web | worker <queue> | beat | migrate | health | <any management command>
+# entrypoint.sh web | inbox | worker <queue> | beat | migrate | health | <any management command>
 set -eu
 
 case "${1:-web}" in
@@ -9,6 +9,10 @@ case "${1:-web}" in
     exec granian --interface wsgi --host "${RECOPORTAL_HOST:-0.0.0.0}" --port "${RECOPORTAL_PORT:-8000}" \
       --workers "${RECOPORTAL_WEB_WORKERS:-$(nproc)}" --blocking-threads 2 --respawn-failed-workers --no-ws \
       recoportal.wsgi:application
+    ;;
+  inbox)
+    export RECOPORTAL_DB_POOL_MAX=0
+    exec python manage.py consume_events
     ;;
   worker)
     queue=${2:?name a queue: default, score or train}

@@ -21,3 +21,6 @@ CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS["global_keyprefix"] = f"{SHOP_NAME}:"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
+# A test's transaction is not seen by the consumer: events go straight to Postgres unless a test of real
+# processes chooses the stream.
+INBOX = ENV.get_str("RECOPORTAL_INBOX") if ENV.text("RECOPORTAL_INBOX") else "postgres"

@@ -45,7 +45,7 @@ def test_every_command_is_one_the_entrypoint_knows() -> None:
         if service["image"].startswith("recoportal:")
     }
 
-    assert used == {"web", "worker", "beat", "migrate"}
+    assert used == {"web", "inbox", "worker", "beat", "migrate"}
     assert used <= known
 
 
