@@ -8,8 +8,10 @@ the result. Equal blended scores are ordered by ascending id.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,15 +23,31 @@ Doubles = NDArray[np.float64]
 _TIE_DECIMALS = 9  # equal sums must stay equal whatever rounding the raw scale of a source brings
 
 
+Distinct = Callable[[Ids], tuple[Ids, NDArray[Any]]]
+"""ids to each of them once, in any order, and the place of every given one among them."""
+
+
 @dataclass(frozen=True)
 class BlendResult:
-    """ids: int64 [n], best first. scores: float64 [n]. parts: float64 [n_sources, n]; its columns sum to
-    scores.
+    """ids: int64 [n]. scores: float64 [n]. parts: float64 [n_sources, n]; its columns sum to scores. listed:
+    bool [n_sources, n], where the source itself lists the item. Best first, unless it says `mixed`.
     """
 
     ids: Ids
     scores: Doubles
     parts: Doubles
+    listed: NDArray[np.bool_]
+
+    @property
+    def arrival(self) -> Doubles:
+        """What orders the items, the highest first, then by id: float64 [n]."""
+        rounded: Doubles = np.round(self.scores, _TIE_DECIMALS)
+        return rounded
+
+    def ordered(self) -> BlendResult:
+        """The same, best first."""
+        order = np.lexsort((self.ids, -self.arrival))
+        return BlendResult(self.ids[order], self.scores[order], self.parts[:, order], self.listed[:, order])
 
 
 def z_normalise(scores: Doubles, present: NDArray[np.bool_]) -> Doubles:
@@ -65,46 +83,88 @@ NORMALISATIONS: Mapping[str, Callable[[Doubles, NDArray[np.bool_]], Doubles]] = 
 }
 
 
+class NormalList(NamedTuple):
+    """One source's list, normalised. ids: int64 [n], unique; gains: float64 [n], not yet weighted."""
+
+    ids: Ids
+    gains: Doubles
+
+
+def normal_list(raw_ids: ArrayLike, raw_scores: ArrayLike, normalisation: str = "z") -> NormalList:
+    """A list with its scores normalised; entries with id -1 or no finite score are left out."""
+    ids = np.asarray(raw_ids, dtype=np.int64)
+    scores = np.asarray(raw_scores, dtype=np.float64)
+    if ids.shape != scores.shape or ids.ndim != 1:
+        raise ValueError(f"ids {ids.shape} and scores {scores.shape} must be equal 1-D shapes")
+    normalise = _normalisation(normalisation)
+    present = (ids >= 0) & np.isfinite(scores)
+    if not present.all():
+        ids, scores = ids[present], scores[present]
+    if not len(ids):
+        return NormalList(ids, scores)
+    if normalise is z_normalise:
+        return NormalList(ids, _z_normal(scores))
+    return NormalList(ids, normalise(scores, np.ones(len(scores), dtype=np.bool_)))
+
+
+def _z_normal(scores: Doubles) -> Doubles:
+    """`z_normalise` of one list that is all there, for a slate normalises several."""
+    centred = scores - scores.sum() / len(scores)
+    deviation = math.sqrt((centred * centred).sum() / len(scores))
+    if deviation > 1e-12 * max(scores.max(), -scores.min()):
+        centred /= deviation
+        return centred
+    return np.zeros(len(scores))
+
+
 def blend_lists(
     sources: Sequence[tuple[ArrayLike, ArrayLike]], weights: Sequence[float], normalisation: str = "z"
 ) -> BlendResult:
-    """Blends the lists of one request.
+    """Blends the lists of one request, best first.
 
     sources: one (ids, scores) pair per source, 1-D and equally long, ids unique; entries with id -1 are
     padding. weights: one finite number >= 0 per source. Raises ValueError on anything else.
     """
-    weight = weights_check(weights, len(sources))
-    ids_of: list[Ids] = []
-    gains_of: list[Doubles] = []
-    floors = np.zeros(len(sources))
-    normalise = _normalisation(normalisation)
-    for index, (raw_ids, raw_scores) in enumerate(sources):
-        ids = np.asarray(raw_ids, dtype=np.int64)
-        scores = np.asarray(raw_scores, dtype=np.float64)
-        if ids.shape != scores.shape or ids.ndim != 1:
-            raise ValueError(
-                f"source {index}: ids {ids.shape} and scores {scores.shape} must be equal 1-D shapes"
-            )
-        present = (ids >= 0) & np.isfinite(scores)
-        ids, scores = ids[present], scores[present]
-        if weight[index] == 0.0 or not len(ids):
-            ids, scores = ids[:0], scores[:0]
-        else:
-            scores = weight[index] * normalise(scores, np.ones(len(scores), dtype=np.bool_))
-            floors[index] = scores.min()
-        ids_of.append(ids)
-        gains_of.append(scores)
-    if not ids_of:
-        return BlendResult(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, 0)))
-    candidates, inverse = np.unique(np.concatenate(ids_of), return_inverse=True)
-    parts = np.repeat(floors[:, None], len(candidates), axis=1)
+    weights_check(weights, len(sources))
+    _normalisation(normalisation)
+    lists = []
+    for index, (ids, scores) in enumerate(sources):
+        try:
+            lists.append(normal_list(ids, scores, normalisation))
+        except ValueError as error:
+            raise ValueError(f"source {index}: {error}") from error
+    return blend_normal(lists, weights).ordered()
+
+
+def distinct_sorted(ids: Ids) -> tuple[Ids, NDArray[Any]]:
+    """Each id once, ascending, and the place of every given one among them."""
+    return np.unique(ids, return_inverse=True)
+
+
+def blend_normal(
+    lists: Sequence[NormalList], weights: Sequence[float], distinct: Distinct = distinct_sorted
+) -> BlendResult:
+    """`blend_lists` of lists that are normalised already, mixed: in no order."""
+    if not lists:
+        none = np.zeros((0, 0))
+        return BlendResult(np.zeros(0, dtype=np.int64), np.zeros(0), none, none.astype(np.bool_))
+    # A source of weight 0 brings no candidates either.
+    used = [found.ids if weight > 0 else found.ids[:0] for found, weight in zip(lists, weights, strict=True)]
+    candidates, inverse = distinct(np.concatenate(used))
+    parts = np.empty((len(lists), len(candidates)))
+    listed = np.zeros(parts.shape, dtype=np.bool_)
     start = 0
-    for index, gains in enumerate(gains_of):
-        parts[index, inverse[start : start + len(gains)]] = gains
-        start += len(gains)
-    total = parts.sum(axis=0)
-    order = np.argsort(-np.round(total, _TIE_DECIMALS), kind="stable")
-    return BlendResult(candidates[order], total[order], parts[:, order])
+    for index, (ids, found, weight) in enumerate(zip(used, lists, weights, strict=True)):
+        if not len(ids):
+            parts[index] = 0.0
+            continue
+        gains = weight * found.gains
+        places = inverse[start : start + len(ids)]
+        parts[index] = gains.min()
+        parts[index, places] = gains
+        listed[index, places] = True
+        start += len(ids)
+    return BlendResult(candidates, parts.sum(axis=0), parts, listed)
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ indirectly; works on plain values.
 """
 
 from apps.merchandising.rules.checks import Hint, rules_check
-from apps.merchandising.rules.engine import rules_apply
-from apps.merchandising.rules.facts import FactsTable, ProductFacts
+from apps.merchandising.rules.columns import CandidateColumns, ProductColumns
+from apps.merchandising.rules.engine import rules_apply, rules_apply_columns
+from apps.merchandising.rules.facts import ProductFacts
 from apps.merchandising.rules.parsing import rule_dump, rule_parse, rules_dump, rules_parse
 from apps.merchandising.rules.plan import RuleSet
 from apps.merchandising.rules.slate import Candidate, Effect, RuleContext, RuledItem, RuledSlate
+from apps.merchandising.rules.table import FactsTable
 from apps.merchandising.rules.types import (
     AttributeTarget,
     Boost,
@@ -33,6 +35,7 @@ __all__ = [
     "BrandTarget",
     "Bury",
     "Candidate",
+    "CandidateColumns",
     "CategoryTarget",
     "Condition",
     "Effect",
@@ -42,6 +45,7 @@ __all__ = [
     "Hint",
     "Limit",
     "Pin",
+    "ProductColumns",
     "ProductFacts",
     "ProductTarget",
     "Rule",
@@ -54,6 +58,7 @@ __all__ = [
     "rule_dump",
     "rule_parse",
     "rules_apply",
+    "rules_apply_columns",
     "rules_check",
     "rules_dump",
     "rules_parse",

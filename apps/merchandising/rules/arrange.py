@@ -1,13 +1,13 @@
 """The order law itself: candidates and active rules in, one arrangement out."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 
-from apps.merchandising.rules.facts import FactsTable, ProductFacts
+from apps.merchandising.rules.facts import ProductFacts
 from apps.merchandising.rules.plan import Plan
+from apps.merchandising.rules.ranking import Ranking
 from apps.merchandising.rules.slate import Candidate, Drop
+from apps.merchandising.rules.table import FactsTable
 from apps.merchandising.rules.types import Limit, Pin, ProductTarget
 
 
@@ -44,19 +44,21 @@ class Arrangement:
 class _Pots:
     """How many items count against each limit."""
 
+    plan: Plan
     limits: list[Limit]
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def blocking(self, facts: ProductFacts) -> Limit | None:
-        for limit in self.limits:
-            bucket = limit.bucket(facts)
+        # The last limits may be gone: zip ends with those that are left.
+        for limit, bucket in zip(self.limits, self.plan.verdict(facts).buckets, strict=False):
             if bucket is not None and self.counts.get((limit.id, bucket), 0) >= limit.max:
                 return limit
         return None
 
     def add(self, facts: ProductFacts) -> None:
-        for limit in self.limits:
-            bucket = limit.bucket(facts)
+        if not self.limits:
+            return
+        for limit, bucket in zip(self.limits, self.plan.verdict(facts).buckets, strict=False):
             if bucket is not None:
                 key = (limit.id, bucket)
                 self.counts[key] = self.counts.get(key, 0) + 1
@@ -67,7 +69,7 @@ class Arranger:
 
     def __init__(
         self,
-        candidates: Sequence[Candidate],
+        ranking: Ranking,
         facts: FactsTable,
         plan: Plan,
         *,
@@ -76,8 +78,7 @@ class Arranger:
         excluded: Mapping[int, str],
     ) -> None:
         self.facts, self.plan, self.n, self.at, self.excluded = facts, plan, n, at, excluded
-        self.spread = spread_of(candidates) if plan.moving else 1.0
-        self.ordered = self._order(candidates)
+        self.ranking = ranking
         self.groups: dict[str | int, int] = {}
 
     def adjusted(self, candidate: Candidate) -> float:
@@ -85,21 +86,7 @@ class Arranger:
         facts = self.facts.by_id.get(candidate.product_id)
         if facts is None or not self.plan.moving:
             return candidate.score
-        return candidate.score + self.plan.verdict(facts).strength * self.spread
-
-    def _order(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        # By tier, then adjusted score, then the order of arrival, so that equal input gives an equal slate.
-        # The hottest loop of a slate, for it sees every candidate: hence tuples, or nothing new, to sort.
-        if not self.plan.moving:
-            return sorted(sorted(candidates, key=itemgetter(1), reverse=True), key=itemgetter(2))
-        strengths = self.plan.strengths([c[0] for c in candidates], self.facts.by_id)
-        spread = self.spread
-        keys = [
-            (c[2], -c[1] - strength * spread, number)
-            for number, (c, strength) in enumerate(zip(candidates, strengths, strict=True))
-        ]
-        keys.sort()
-        return [candidates[key[2]] for key in keys]
+        return candidate.score + self.plan.verdict(facts).strength * self.ranking.spread
 
     def gate(self, product_id: int) -> Drop | None:
         """The first gate that never relaxes and removes this product; None when it passes."""
@@ -122,7 +109,7 @@ class Arranger:
         """The slate. whole: walk all candidates, to say what follows the page and why others are missing."""
         states: dict[str, str] = {}
         slots = self._pins_place(states)
-        pots = _Pots(list(self.plan.limits))
+        pots = _Pots(self.plan, list(self.plan.limits))
         for place in slots.values():
             pots.add(place.facts)
         needed = self.n - len(slots)
@@ -138,7 +125,6 @@ class Arranger:
         one after it, else before it.
         """
         slots: dict[int, Place] = {}
-        by_product = {c.product_id: c for c in reversed(self.ordered)} if self.plan.pins else {}
         for pin in self.plan.pins:
             if pin.position > self.n:
                 states[pin.id] = "beyond_page"
@@ -155,7 +141,7 @@ class Arranger:
                     taken = self.groups[facts.group]
                     drop = Drop(product_id, "variant", "repeated" if taken == product_id else "variant")
                 if drop is None and facts is not None:
-                    slots[slot] = Place(facts, by_product.get(product_id), pin=pin)
+                    slots[slot] = Place(facts, self.ranking.find(product_id), pin=pin)
                     self.groups[facts.group] = product_id
                     states[pin.id] = "fired"
                     break
@@ -170,10 +156,7 @@ class Arranger:
                 if named is not None:
                     yield named.product_id
             return
-        for candidate in self.ordered:
-            facts = self.facts.by_id.get(candidate.product_id)
-            if facts is not None and pin.target.matches(facts):
-                yield candidate.product_id
+        yield from self.ranking.matching(pin)
 
     # -- fill and limits -----------------------------------------------------------------------------------
 
@@ -185,14 +168,14 @@ class Arranger:
         fill: list[Place] = []
         blocked: list[tuple[Place, Limit]] = []
         dropped: list[Drop] = []
-        for candidate in self.ordered:
+        for candidate in self.ranking.walk():
             if needed is not None and len(fill) >= needed:
                 break
             product_id = candidate.product_id
             if product_id in seen:
                 continue
             seen.add(product_id)
-            drop = self.gate(product_id)
+            drop = None if self.ranking.gated else self.gate(product_id)
             if drop is not None:
                 dropped.append(drop)
                 continue
@@ -257,13 +240,6 @@ class Arranger:
             places.append(following if following is not None else pending.pop()[1])
         places.extend(rest)
         return places
-
-
-def spread_of(candidates: Sequence[Candidate]) -> float:
-    """Distance between the best and the worst score of the blend (tier 0); 1 when they do not differ."""
-    scores = [c.score for c in candidates if c.tier == 0 and math.isfinite(c.score)]
-    spread = max(scores) - min(scores) if scores else 0.0
-    return spread or 1.0
 
 
 def _slots_from(position: int, n: int) -> Iterator[int]:

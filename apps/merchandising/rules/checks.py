@@ -6,7 +6,8 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any
 
-from apps.merchandising.rules.facts import FactsTable, ProductFacts
+from apps.merchandising.rules.facts import ProductFacts
+from apps.merchandising.rules.table import FactsTable
 from apps.merchandising.rules.types import (
     Boost,
     Bury,

@@ -4,10 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from apps.merchandising.rules.arrange import Arrangement, Arranger, Place
-from apps.merchandising.rules.facts import FactsTable
+from apps.merchandising.rules.columns import CandidateColumns
 from apps.merchandising.rules.plan import Plan, RuleSet
+from apps.merchandising.rules.ranking import HeadRanking, WholeRanking
 from apps.merchandising.rules.slate import Candidate, Drop, Effect, RuleContext, RuledItem, RuledSlate
+from apps.merchandising.rules.table import FactsTable
 from apps.merchandising.rules.types import Boost, Bury, Pin, Rule
 
 
@@ -30,11 +34,9 @@ def rules_apply(
     plan = ruleset.plan(context.now)
     arranger = _arranger(candidates, facts, plan, context)
     arrangement = arranger.arrange(whole=context.explain)
-    relaxed = [{"rule": limit.id, "admitted": admitted} for limit, admitted in arrangement.relaxed]
-    trace: dict[str, Any] = {"missing": context.n - arrangement.page, "relaxed": relaxed}
+    trace = _trace(arrangement, context)
     if not context.explain:
-        items = _items(arranger, arrangement, {}, {})
-        return RuledSlate(items, trace)
+        return RuledSlate(_items(arranger, arrangement, {}, {}), trace)
     base_ranks: dict[int, int] = {}
     for candidate in sorted(candidates, key=lambda c: (c.tier, -c.score)):
         base_ranks.setdefault(candidate.product_id, len(base_ranks) + 1)
@@ -46,11 +48,34 @@ def rules_apply(
     return RuledSlate(items, trace)
 
 
+def rules_apply_columns(
+    candidates: CandidateColumns, facts: FactsTable, ruleset: RuleSet, context: RuleContext
+) -> RuledSlate:
+    """`rules_apply` for a slate that nobody asked to explain: the same slate, for a fraction of the work."""
+    plan = ruleset.plan(context.now)
+    at = context.now.timestamp()
+    excluded = np.fromiter(context.excluded, dtype=np.int64, count=len(context.excluded))
+    ranking = HeadRanking(candidates, facts, plan, n=context.n, at=at, excluded=excluded)
+    arranger = Arranger(ranking, facts, plan, n=context.n, at=at, excluded=context.excluded)
+    arrangement = arranger.arrange(whole=False)
+    return RuledSlate(_items(arranger, arrangement, {}, {}), _trace(arrangement, context))
+
+
+def _trace(arrangement: Arrangement, context: RuleContext) -> dict[str, Any]:
+    relaxed = [{"rule": limit.id, "admitted": admitted} for limit, admitted in arrangement.relaxed]
+    return {"missing": context.n - arrangement.page, "relaxed": relaxed}
+
+
 def _arranger(
     candidates: Sequence[Candidate], facts: FactsTable, plan: Plan, context: RuleContext
 ) -> Arranger:
     return Arranger(
-        candidates, facts, plan, n=context.n, at=context.now.timestamp(), excluded=context.excluded
+        WholeRanking(candidates, facts, plan),
+        facts,
+        plan,
+        n=context.n,
+        at=context.now.timestamp(),
+        excluded=context.excluded,
     )
 
 
@@ -69,17 +94,14 @@ def _items(
     items = []
     for position, place in enumerate(arrangement.places[: arrangement.page], 1):
         product_id, candidate = place.facts.product_id, place.candidate
-
-        def moved_from(rule_id: str, product_id: int = product_id) -> int | None:
-            return without.get(rule_id, {}).get(product_id)
-
         effects: list[Effect] = []
         if place.pin is not None:
-            origin = moved_from(place.pin.id)
+            origin = _rank(without, place.pin.id, product_id)
             effects.append(Effect(place.pin.id, "pin", "pinned", origin, position))
         for rule in _moves(arranger.plan, place):
             code = "boosted" if isinstance(rule, Boost) else "buried"
-            effects.append(Effect(rule.id, rule.kind, code, moved_from(rule.id), position, rule.strength))
+            origin = _rank(without, rule.id, product_id)
+            effects.append(Effect(rule.id, rule.kind, code, origin, position, rule.strength))
         if place.admitted_by is not None:
             effects.append(Effect(place.admitted_by.id, "limit", "admitted", None, position))
         items.append(
@@ -94,6 +116,11 @@ def _items(
             )
         )
     return tuple(items)
+
+
+def _rank(without: dict[str, dict[int, int]], rule_id: str, product_id: int) -> int | None:
+    ranks = without.get(rule_id)
+    return ranks.get(product_id) if ranks else None
 
 
 def _ranks_without(

@@ -1,6 +1,6 @@
 """What the engine knows of a product: plain values, no ORM rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,14 +30,22 @@ class ProductFacts:
 
     def unavailable(self, at: float) -> str | None:
         """Why the product can't be sold at this moment (epoch seconds), as a code; None when it can."""
-        if not self.listed:
-            return "unlisted"
-        if self.stock is not None and self.stock <= 0:
-            return "out_of_stock"
+        reason = self.unavailable_ever
+        if reason is not None:
+            return reason
         if self.available_from is not None and at < self.available_from:
             return "not_yet"
         if self.available_until is not None and at >= self.available_until:
             return "ended"
+        return None
+
+    @property
+    def unavailable_ever(self) -> str | None:
+        """Why the product can't be sold at any moment, as its facts stand."""
+        if not self.listed:
+            return "unlisted"
+        if self.stock is not None and self.stock <= 0:
+            return "out_of_stock"
         return None
 
     @property
@@ -58,19 +66,3 @@ def category_prefixes(path: str) -> list[str]:
     """A category and all above it, the category itself first: 'A > B' gives ['A > B', 'A']."""
     parts = path.split(CATEGORY_SEPARATOR) if path else []
     return [CATEGORY_SEPARATOR.join(parts[:n]) for n in range(len(parts), 0, -1)]
-
-
-class FactsTable:
-    """Facts of the whole catalogue by product id and by sku; shared between requests, only read here."""
-
-    __slots__ = ("by_id", "by_sku")
-
-    def __init__(self, by_id: Mapping[int, ProductFacts], by_sku: Mapping[str, ProductFacts]) -> None:
-        self.by_id = by_id
-        self.by_sku = by_sku
-
-    @classmethod
-    def of(cls, facts: Iterable[ProductFacts]) -> "FactsTable":
-        """A table of these products."""
-        rows = list(facts)
-        return cls({row.product_id: row for row in rows}, {row.sku: row for row in rows})

@@ -5,10 +5,11 @@ once per request: `verdict` is remembered per product until its facts change.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from apps.merchandising.rules.columns import PlanColumns, ProductColumns
 from apps.merchandising.rules.facts import ProductFacts, category_prefixes
 from apps.merchandising.rules.types import (
     AttributeTarget,
@@ -32,13 +33,15 @@ class Verdict(NamedTuple):
     """What hide and filter rules say of a product, and how far boosts and buries move it.
 
     gate: '', 'hide' or 'filter'. rule_id: the first rule that removed it. strength: boosts less buries.
-    moves: the boost and bury rules that touch it, in rule order.
+    moves: the boost and bury rules that touch it, in rule order. buckets: for each limit of the plan the pot
+    the product counts in, None where it does not.
     """
 
     gate: str
     rule_id: str
     strength: float
     moves: tuple[Boost | Bury, ...]
+    buckets: tuple[str | None, ...]
 
 
 class TargetIndex:
@@ -102,6 +105,9 @@ class Plan:
         self.filters = [rule for rule in rules if isinstance(rule, Filter)]
         self.moving = any(isinstance(rule, Boost | Bury) for rule in rules)
         self._index = TargetIndex(rule for rule in rules if isinstance(rule, Hide | Boost | Bury))
+        # Those whose product is looked for among the candidates.
+        self.target_pins = [pin for pin in self.pins if not isinstance(pin.target, ProductTarget)]
+        self._columns: PlanColumns | None = None
         self._remembered: dict[int, tuple[ProductFacts, Verdict]] = {}
         self._without: dict[str, Plan] = {}
 
@@ -116,30 +122,25 @@ class Plan:
         self._remembered[facts.product_id] = (facts, verdict)
         return verdict
 
-    def strengths(self, product_ids: Sequence[int], by_id: Mapping[int, ProductFacts]) -> list[float]:
-        """How far boosts and buries move each of these products; 0 for those the catalogue does not know."""
-        remembered = self._remembered
-        moved = []
-        for product_id in product_ids:
-            facts = by_id.get(product_id)
-            known = remembered.get(product_id)
-            if known is not None and known[0] is facts:
-                moved.append(known[1][2])
-            else:
-                moved.append(self.verdict(facts)[2] if facts is not None else 0.0)
-        return moved
-
     def _judge(self, facts: ProductFacts) -> Verdict:
         touching = self._index.touching(facts)
         moves = tuple(rule for rule in touching if isinstance(rule, Boost | Bury))
         strength = sum(rule.strength if isinstance(rule, Boost) else -rule.strength for rule in moves)
+        buckets = tuple(limit.bucket(facts) for limit in self.limits)
         for rule in touching:
             if isinstance(rule, Hide):
-                return Verdict("hide", rule.id, strength, moves)
+                return Verdict("hide", rule.id, strength, moves, buckets)
         for test in self.filters:
             if not test.condition.passes(facts):
-                return Verdict("filter", test.id, strength, moves)
-        return Verdict("", "", strength, moves)
+                return Verdict("filter", test.id, strength, moves, buckets)
+        return Verdict("", "", strength, moves, buckets)
+
+    def columns(self, products: ProductColumns) -> PlanColumns:
+        """What this plan says of products, by row."""
+        columns = self._columns
+        if columns is None or columns.products is not products:
+            columns = self._columns = PlanColumns(self, products)
+        return columns
 
     def without(self, rule_id: str) -> "Plan":
         """The same rules less one: what the slate would be without it."""
