@@ -9,7 +9,10 @@ from apps.core.openapi import batch_document
 from apps.events.shopper_batches import ATTRIBUTES, FLAGS, LIMITS, shopper_patch_many, shopper_put_many
 
 MAX_BODY_BYTES = 2_000_000
-FLAG_WORDS = {"consent": "Agreed to attributes being used; without it they are not kept."}
+FLAG_WORDS = {
+    "consent": "Agreed to attributes being used; without it they are not kept.",
+    "opted_out": "Wants nothing personal: neither slates nor e-mail lists are made from what they did.",
+}
 
 
 @api_view_plain("PUT", "PATCH", scope="shoppers")

@@ -18,7 +18,7 @@ from apps.core.errors import RowError, shorten
 TEXT, FLAG = FieldKind.TEXT, FieldKind.FLAG
 LIMITS = {"shopper": 80, "age_band": 20, "gender": 20, "income_band": 20, "region": 60, "language": 10}
 ATTRIBUTES = ("age_band", "gender", "income_band", "region", "language")
-FLAGS = ("consent",)
+FLAGS = ("consent", "opted_out")
 """Fields that are true or false; false unless a row says otherwise."""
 SHOPPER_FIELDS = (
     {"shopper": TEXT} | dict.fromkeys(FLAGS, FLAG) | dict.fromkeys(ATTRIBUTES, TEXT) | {"first_seen": TEXT}

@@ -5,6 +5,7 @@ from django.urls import path
 from apps.portal.pages import (
     choices,
     data,
+    exports,
     find,
     first_run,
     history,
@@ -49,6 +50,10 @@ urlpatterns = [
     path("data/snapshots/", data.snapshots, name="data_snapshots"),
     path("data/snapshots/<int:snapshot_id>/", data.snapshot, name="snapshot"),
     path("data/quality/", data.quality, name="data_quality"),
+    path("data/exports/", exports.exports, name="exports"),
+    path("data/exports/state/", exports.exports_state, name="exports_state"),
+    path("data/exports/new/", exports.export_add, name="export_add"),
+    path("data/exports/<int:job_id>/<slug:format>/", exports.export_download, name="export_download"),
     path("data/suspects/", suspects.suspects, name="suspects"),
     path("data/suspects/state/", suspects.suspects_state, name="suspects_state"),
     path("data/suspects/crowds.csv", suspects.suspects_csv, name="suspects_csv"),

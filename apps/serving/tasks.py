@@ -2,7 +2,7 @@
 
 from celery import group, shared_task
 
-from apps.serving import batch
+from apps.serving import batch, exports
 
 
 @shared_task
@@ -19,3 +19,9 @@ def lists_missing_build() -> None:
 def shard_build(version_id: int, shard: int) -> None:
     """Build one shard of a version's lists."""
     batch.shard_build(version_id=version_id, shard=shard)
+
+
+@shared_task(name=exports.TASK, ignore_result=True)
+def export_run(job_id: int) -> None:
+    """Run an export of slates (queue default: it needs no model)."""
+    exports.export_run(job_id=job_id)

@@ -57,6 +57,12 @@ def test_attributes_go_with_consent(send: Send) -> None:
     assert stored("s1") == stored("new") == (False, "", "")
 
 
+def test_opting_out_holds_for_a_stranger_and_survives_other_patches(send: Send) -> None:
+    assert send("patch", {"shopper": "s1", "opted_out": True}) == ((1, 0, 0), [])
+    send("patch", {"shopper": "s1", "consent": True})
+    assert Shopper.objects.get().opted_out
+
+
 def test_a_bad_row_is_named_and_loses_no_good_one(send: Send) -> None:
     rows = [
         {"shopper": "a", "consent": True, "first_seen": "2026-01-05T10:00:00Z"},

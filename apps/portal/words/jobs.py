@@ -25,6 +25,9 @@ def job_title(job: Job) -> str:
             return _("Choose models and weights by itself")
         case "training.hybrid":
             return _("Tune the blend's weights")
+        case "serving.export":
+            code = str(job.params.get("placement", ""))
+            return _("E-mail lists of “%(placement)s”") % {"placement": code}
         case "feed_import":
             return _("Import %(file)s") % {"file": job.title.removeprefix("Import ")}
     return job.title
