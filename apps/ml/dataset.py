@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from apps.ml.errors import DataMissing, InvalidValue
+from apps.ml.searches import Searches, searches_read
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -71,7 +72,9 @@ class Dataset:
     none. end: the moment the data stops (exclusive upper bound after a cut, else the last event), from which
     ages are counted. catalogue / shoppers: frames aligned with `items.ids` / `users.ids`, or empty frames
     with that index. candidates: bool [n_items], what may be recommended. withdrawn: purchases that a return
-    undid by `end`, kept apart from the arrays, so that an earlier cut sees them as they stood then.
+    undid by `end`, kept apart from the arrays, so that an earlier cut sees them as they stood then. searches:
+    what was searched for by these shoppers and in these sessions; they are no events, and only cuts by time
+    and shopper touch them.
     """
 
     users: IdMap
@@ -92,10 +95,12 @@ class Dataset:
     candidates: Mask
     manifest: dict[str, Any] = field(default_factory=dict)
     withdrawn: Withdrawn | None = None
+    searches: Searches = field(default_factory=Searches.none)
 
     @classmethod
     def from_snapshot(cls, directory: str | Path) -> Dataset:
-        """Reads a snapshot folder (interactions/*.parquet, items.parquet, shoppers.parquet, manifest.json).
+        """Reads a snapshot folder (interactions/*.parquet, items.parquet, shoppers.parquet, manifest.json,
+        and searches/*.parquet where it has them).
 
         Raises DataMissing when the folder holds no interactions.
         """
@@ -111,6 +116,7 @@ class Dataset:
             items=_read_optional(folder / "items.parquet"),
             shoppers=_read_optional(folder / "shoppers.parquet"),
             manifest=manifest,
+            searches=searches_read(folder),
         )
 
     @classmethod
@@ -120,10 +126,11 @@ class Dataset:
         items: pd.DataFrame | None = None,
         shoppers: pd.DataFrame | None = None,
         manifest: dict[str, Any] | None = None,
+        searches: pd.DataFrame | None = None,
     ) -> Dataset:
         """From frames with the snapshot's columns; user_id, item_id and timestamp are required, the rest
-        optional. Rows whose `undone_at` has come are withdrawn. Other numbers that are NaN or infinite take
-        their column's default.
+        optional; searches: user_id, basket, timestamp, query, the first two optional. Rows whose `undone_at`
+        has come are withdrawn. Other numbers that are NaN or infinite take their column's default.
 
         Raises DataMissing when a required column is absent, and InvalidValue when it holds anything but
         numbers.
@@ -140,7 +147,7 @@ class Dataset:
         user_map = IdMap.from_ids(user_ids, *([] if shoppers is None else [shoppers["user_id"].to_numpy()]))
         item_map = IdMap.from_ids(item_ids, *([] if items is None else [items["item_id"].to_numpy()]))
         kind, kinds = _codes(frame["kind"]) if "kind" in frame else (np.zeros(n, np.int64), (PURCHASE,))
-        basket = _codes(frame["basket"])[0] if "basket" in frame else np.full(n, -1, np.int64)
+        basket, baskets = _codes(frame["basket"]) if "basket" in frame else (np.full(n, -1, np.int64), ())
         catalogue = _aligned(items, "item_id", item_map)
         available = (
             catalogue["available"] if "available" in catalogue else pd.Series(True, index=catalogue.index)
@@ -163,6 +170,7 @@ class Dataset:
             shoppers=_aligned(shoppers, "user_id", user_map),
             candidates=available.astype("boolean").fillna(True).to_numpy(np.bool_),
             manifest=manifest or {},
+            searches=_searches(searches, user_map, baskets),
         )
         if "undone_at" not in frame:
             return everything
@@ -203,7 +211,8 @@ class Dataset:
 
     def identified(self) -> Dataset:
         """Events of known shoppers only."""
-        known = self.select(self.user >= 0)
+        searches = self.searches.select(self.searches.user >= 0)
+        known = replace(self.select(self.user >= 0), searches=searches)
         gone = self.withdrawn
         return known if gone is None else replace(known, withdrawn=gone.select(gone.events.user >= 0))
 
@@ -224,7 +233,8 @@ class Dataset:
             cut = cut._with(gone.events.select(gone.undone_at >= moment))
             gone = gone.select(gone.undone_at < moment)
         candidates[cut.item] = True
-        return replace(cut, end=moment, candidates=candidates, withdrawn=gone)
+        searches = self.searches.before(moment)
+        return replace(cut, end=moment, candidates=candidates, withdrawn=gone, searches=searches)
 
     def since(self, moment: float, until: float | None = None) -> Dataset:
         """Events at or after this moment (and before `until`), purchases that were undone later among them:
@@ -232,6 +242,9 @@ class Dataset:
         """
         stop = np.inf if until is None else until
         cut = self.select((self.timestamp >= moment) & (self.timestamp < stop))
+        asked = self.searches
+        asked = asked.select((asked.timestamp >= moment) & (asked.timestamp < stop))
+        cut = replace(cut, searches=asked)
         if self.withdrawn is None:
             return cut
         gone = self.withdrawn.events
@@ -304,6 +317,25 @@ def _codes(column: pd.Series[Any]) -> tuple[Ints, tuple[str, ...]]:
     """Codes by first appearance, -1 for missing or empty text, and the names."""
     codes, names = pd.factorize(column.where(column.astype("string").fillna("") != ""))
     return codes.astype(np.int64), tuple(str(name) for name in names)
+
+
+def _searches(frame: pd.DataFrame | None, users: IdMap, baskets: tuple[str, ...]) -> Searches:
+    """Searches on the rows of these shoppers and the codes of these sessions."""
+    if frame is None or not len(frame):
+        return Searches.none()
+    for name in ("timestamp", "query"):
+        if name not in frame:
+            raise DataMissing(f"searches lack {name!r}; they have {list(frame.columns)}")
+    nobody = np.full(len(frame), ANONYMOUS, dtype=np.int64)
+    ids = frame["user_id"].to_numpy(np.int64, na_value=ANONYMOUS) if "user_id" in frame else nobody
+    codes = nobody
+    if "basket" in frame:
+        known = pd.Index(np.array(baskets, dtype=object))
+        codes = known.get_indexer(pd.Index(frame["basket"].astype(object)))
+    # what a shopper without a row here asked belongs to nobody, not to somebody unknown
+    strange = (ids >= 0) & (users.rows(ids) < 0)
+    told = frame[~strange]
+    return Searches.from_frame(told, users.rows(ids)[~strange], codes.astype(np.int64)[~strange])
 
 
 def _floats(frame: pd.DataFrame, column: str, default: float) -> NDArray[np.float32]:

@@ -36,6 +36,7 @@ from apps.ml.errors import DataMissing, InvalidValue, MLError
 from apps.ml.history import History
 from apps.ml.optimise import process_count, process_rank, summed_over_processes
 from apps.ml.registry import FAMILIES, Family, family_get
+from apps.ml.searches import searches_read
 from apps.ml.train import train
 
 
@@ -109,7 +110,10 @@ def share_read(snapshot: str | Path, rank: int, count: int) -> Dataset:
                 kept.append(frame[share_of(frame, count) == rank])
     shoppers = _with_ids(folder / "shoppers.parquet", "user_id", IdMap.from_ids(*users))
     catalogue = _with_ids(folder / "items.parquet", "item_id", IdMap.from_ids(*items))
-    share = Dataset.from_frames(pd.concat(kept, ignore_index=True), catalogue, shoppers)
+    asked = searches_read(folder)
+    if asked is not None:
+        asked = asked[share_of(asked, count) == rank]
+    share = Dataset.from_frames(pd.concat(kept, ignore_index=True), catalogue, shoppers, searches=asked)
     if not len(share):
         raise DataMissing(f"process {rank} of {count} has no events; use fewer processes")
     return replace(share, end=end)

@@ -17,22 +17,33 @@ ScoreSessions = Callable[[Sequence[Ints]], Floats]
 
 @dataclass(frozen=True)
 class Contribution:
-    """One item of the history. item_id: raw id. share: its part of what speaks for the item, in (0, 1]."""
+    """One item of the history, or one search. item_id: raw id, -1 for a search. share: its part of what
+    speaks for the item, in (0, 1]. query: what was searched for, "" for an item.
+    """
 
     item_id: int
     share: float
+    query: str = ""
 
 
-def shares(item_ids: Ints, amounts: NDArray[Any], n: int) -> list[Contribution]:
+def shares(
+    item_ids: Ints, amounts: NDArray[Any], n: int, queries: Sequence[tuple[str, float]] = ()
+) -> list[Contribution]:
     """The n largest positive amounts as shares of the positive total, largest first; ties by ascending id.
 
-    item_ids: int64 [L], raw, distinct. amounts: [L]. Nothing positive: an empty list.
+    item_ids: int64 [L], raw, distinct. amounts: [L]. queries: searches with their amounts, in the same
+    units. Nothing positive: an empty list.
     """
-    amounts = np.nan_to_num(np.asarray(amounts, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    texts = [""] * len(item_ids) + [text for text, _ in queries]
+    item_ids = np.concatenate([item_ids, np.full(len(queries), -1, dtype=np.int64)])
+    amounts = np.concatenate([np.asarray(amounts, dtype=np.float64), [amount for _, amount in queries]])
+    amounts = np.nan_to_num(amounts, nan=0.0, posinf=0.0, neginf=0.0)
     speaking = np.flatnonzero(amounts > 0)
     total = float(amounts[speaking].sum())
     order = speaking[np.lexsort((item_ids[speaking], -amounts[speaking]))][:n]
-    return [Contribution(int(item_ids[place]), float(amounts[place]) / total) for place in order]
+    return [
+        Contribution(int(item_ids[place]), float(amounts[place]) / total, texts[place]) for place in order
+    ]
 
 
 def left_out(score_sessions: ScoreSessions, items_L: Ints, item: int, block: int) -> NDArray[np.float64]:

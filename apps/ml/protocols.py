@@ -219,7 +219,11 @@ def _mask(n: int, places: Ints) -> NDArray[np.bool_]:
 
 def _by_mask(dataset: Dataset, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> Split:
     whole = replace(dataset, withdrawn=None)
-    return Split(whole.select(train), whole.select(test), dataset.end)
+    judged = np.full(len(dataset.users) + 1, np.inf)
+    np.minimum.at(judged, dataset.user[test], dataset.timestamp[test])
+    # what a shopper asked once a judged event had come may tell of it
+    taught = replace(whole.select(train), searches=dataset.searches.until(judged[:-1]))
+    return Split(taught, whole.select(test), dataset.end)
 
 
 def _dates(cut: float, days: float) -> str:

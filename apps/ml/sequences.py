@@ -13,10 +13,12 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 
+from apps.ml.configs.queries import QueryDials
 from apps.ml.configs.sequences import Repeats, SequenceConfig
 from apps.ml.dataset import Dataset, Ints
-from apps.ml.signals import relative_weights
+from apps.ml.signals import Csr, relative_weights
 from apps.ml.topn import Floats
 
 MINUTE = 60.0
@@ -32,7 +34,8 @@ LEAST_CROP = 0.4
 class Sequences:
     """Histories one after the other. items: int64 [T] rows of the catalogue; time: float64 [T], epoch s;
     strength: float32 [T], relative weight of the event's kind; start: int64 [n + 1]; owner: int64 [n], row
-    of the shopper, -1 for an anonymous session.
+    of the shopper, -1 for an anonymous session. asked: float32 CSR [T, queries], what had been searched for
+    lately when each event came (`Searches.heard`), None where nobody listens.
     """
 
     items: Ints
@@ -40,6 +43,7 @@ class Sequences:
     strength: Floats
     start: Ints
     owner: Ints
+    asked: Csr | None = None
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -62,6 +66,7 @@ class Sequences:
             time=self.time[kept],
             strength=self.strength[kept],
             start=_starts(counts),
+            asked=None if self.asked is None else sparse.csr_matrix(self.asked[np.flatnonzero(kept)]),
         )
 
     def tails(self, length: int) -> Self:
@@ -70,13 +75,18 @@ class Sequences:
         return self.select(place_from_end <= length)
 
     def shuffled_ties(self, rng: np.random.Generator) -> Self:
-        """Events of one moment in another order."""
+        """Events of one moment in another order; what was asked came before all of them."""
         order = np.lexsort((rng.random(len(self.items)), self.time, self.row_of))
         return replace(self, items=self.items[order], time=self.time[order], strength=self.strength[order])
 
 
-def sequences_of(dataset: Dataset, repeats: Repeats, anonymous: bool = True) -> Sequences:
-    """One history per shopper with an event of positive weight, then one per anonymous basket or session."""
+def sequences_of(
+    dataset: Dataset, repeats: Repeats, anonymous: bool = True, dials: QueryDials | None = None
+) -> Sequences:
+    """One history per shopper with an event of positive weight, then one per anonymous basket or session.
+
+    dials: listens to searches as they say, and not at all where they are None.
+    """
     weights = relative_weights(dataset)
     kept = (weights > 0) & ((dataset.user >= 0) | (anonymous & (dataset.basket >= 0)))
     user, basket = dataset.user[kept], dataset.basket[kept]
@@ -91,7 +101,12 @@ def sequences_of(dataset: Dataset, repeats: Repeats, anonymous: bool = True) -> 
         _starts(counts),
         np.where(keys < len(dataset.users), keys, -1).astype(np.int64),
     )
-    return _repeats_treated(found, repeats)
+    found = _repeats_treated(found, repeats)
+    if dials is None or not dials.queries or not len(dataset.searches):
+        return found
+    return replace(
+        found, asked=dataset.searches.heard(keys[found.row_of], found.time, len(dataset.users), dials)
+    )
 
 
 def _repeats_treated(found: Sequences, repeats: Repeats) -> Sequences:
@@ -120,9 +135,34 @@ def _starts(counts: NDArray[Any]) -> Ints:
 
 
 @dataclass(frozen=True)
+class Bags:
+    """Weighted hashed words, one bag after the other. words: int64 [W]; start: int64 [P], where each bag
+    begins; weights: float32 [W].
+    """
+
+    words: torch.Tensor
+    start: torch.Tensor
+    weights: torch.Tensor
+
+    @classmethod
+    def from_rows(cls, rows: Csr) -> Self:
+        """One bag per row of a matrix [P, buckets]."""
+        return cls(
+            torch.from_numpy(rows.indices.astype(np.int64)),
+            torch.from_numpy(rows.indptr[:-1].astype(np.int64)),
+            torch.from_numpy(rows.data.astype(np.float32)),
+        )
+
+    def to(self, device: torch.device) -> Bags:
+        """The same bags on this device."""
+        return Bags(self.words.to(device), self.start.to(device), self.weights.to(device))
+
+
+@dataclass(frozen=True)
 class SequenceBatch:
     """items: int64 [B, M], padded at the end; pauses: int64 [B, M] or None; picked: int64 [P], places of the
-    flattened [B * M] that have a target; targets: int64 [P]; weights: float32 [P].
+    flattened [B * M] that have a target; targets: int64 [P]; weights: float32 [P]; asked: words of the
+    searches before each target, None where nobody listens.
     """
 
     items: torch.Tensor
@@ -130,16 +170,19 @@ class SequenceBatch:
     picked: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
+    asked: Bags | None = None
 
     def to(self, device: torch.device) -> SequenceBatch:
         """The same batch on this device."""
         pauses = None if self.pauses is None else self.pauses.to(device)
+        asked = None if self.asked is None else self.asked.to(device)
         return SequenceBatch(
             self.items.to(device),
             pauses,
             self.picked.to(device),
             self.targets.to(device),
             self.weights.to(device),
+            asked,
         )
 
 
@@ -156,7 +199,8 @@ class SequenceBatches:
     """Histories cut into rows of at most max_length inputs, each position with the item that follows.
 
     padding / hidden: item rows that stand for nothing and for a masked item. batch_size: rows in a step of
-    this process. A history longer than a row is cut at another place each epoch.
+    this process. A history longer than a row is cut at another place each epoch. words: float32 CSR
+    [T, buckets], hashed words of what was asked before each event of the sequences.
     """
 
     sequences: Sequences
@@ -165,6 +209,7 @@ class SequenceBatches:
     padding: int
     hidden: int
     device: torch.device
+    words: Csr | None = None
 
     def __len__(self) -> int:
         inputs = np.maximum(self.sequences.lengths - 1, 0)
@@ -210,7 +255,8 @@ class SequenceBatches:
         places = np.minimum(places, stop[:, None] - 1)
         if config.reorder:
             _reorder(places, length, config.reorder, rng)
-        following = places[:, 1:]
+        # known while the target is guessed is what was asked before the very next event, not a later one
+        following = upcoming = places[:, 1:]
         if config.horizon > 1:
             ahead = rng.integers(0, config.horizon, following.shape)
             following = np.minimum(following + ahead, stop[:, None] - 1)
@@ -229,6 +275,7 @@ class SequenceBatches:
             torch.from_numpy(picked),
             torch.from_numpy(source.items[targets]),
             torch.from_numpy(weights),
+            None if self.words is None else Bags.from_rows(self.words[upcoming.reshape(-1)[picked]]),
         )
 
 

@@ -43,6 +43,11 @@ GIVEAWAY = ITEM_BASE + N_ITEMS - 1
 FUTURE_ITEM, FUTURE_USER = ITEM_BASE + N_ITEMS + 5, USER_BASE + N_USERS + 5
 
 
+def listens(family: str) -> bool:
+    """Whether the family's settings know of searches."""
+    return hasattr(FAMILIES[family].config_class, "queries")
+
+
 def poison(rated: bool) -> pd.DataFrame:
     """Events from the cut on, its very moment included; rated: with five stars for the giveaway."""
     cut = planted_split().cut
@@ -66,6 +71,23 @@ def before_cut(rated: bool = False) -> pd.DataFrame:
     return frame[frame["timestamp"] < planted_split().cut]
 
 
+def searches(future: bool) -> pd.DataFrame:
+    """Before a fifth of the events that have one, a search that names the product; `future`: from the cut on
+    everybody asks for the giveaway, an hour before each of the poisoned events.
+    """
+    past = before_cut().iloc[::5]
+    asked = past[["user_id", "basket"]].assign(
+        timestamp=past["timestamp"] - 1.0, query="thing no " + (past["item_id"] - ITEM_BASE).astype(str)
+    )
+    if not future:
+        return asked
+    late = poison(False)[["user_id", "basket", "timestamp"]]
+    late = late.assign(
+        timestamp=np.maximum(late["timestamp"] - 3_600.0, planted_split().cut), query="giveaway"
+    )
+    return pd.concat([asked, late], ignore_index=True)
+
+
 @cache
 def poisoned(rated: bool = False) -> Dataset:
     past = before_cut(rated).assign(undone_at=np.nan, query="")
@@ -73,7 +95,14 @@ def poisoned(rated: bool = False) -> Dataset:
     # returned after the cut: at the cut they were purchases like others
     past.loc[bought[::3], "undone_at"] = planted_split().cut + 5 * DAY
     whole = pd.concat([past, poison(rated).assign(undone_at=np.nan)], ignore_index=True)
-    return Dataset.from_frames(whole, items_frame(), shoppers_frame())
+    return Dataset.from_frames(whole, items_frame(), shoppers_frame(), searches=searches(future=True))
+
+
+@cache
+def searched_past() -> Dataset:
+    """The planted past with its searches, nothing of the future."""
+    past = Dataset.from_frames(before_cut(), items_frame(), shoppers_frame(), searches=searches(future=False))
+    return past.before(planted_split().cut)
 
 
 def assert_equal_parts(left: dict[str, Any], right: dict[str, Any]) -> None:
@@ -100,7 +129,21 @@ def test_no_future_event_changes_what_is_fitted_or_listed(family: str) -> None:
     rated = FAMILIES[family].explicit
     split = split_at(poisoned(rated), planted_split(rated).cut)
     assert (split.test.item_ids == GIVEAWAY).sum() > 1_000
-    assert_equal_models(train(family, {"preset": "tiny"}, split.train), fitted(family))
+    clean = train(family, {"preset": "tiny"}, searched_past()) if listens(family) else fitted(family)
+    assert clean.hears == listens(family)
+    assert_equal_models(train(family, {"preset": "tiny"}, split.train), clean)
+
+
+@pytest.mark.parametrize("family", [family for family in FAMILIES if listens(family)])
+def test_a_search_of_the_future_would_be_noticed(family: str) -> None:
+    """The control: with the past's events and the future's searches the models differ."""
+    late = Dataset.from_frames(before_cut(), items_frame(), shoppers_frame(), searches=searches(future=True))
+    seen = train(family, {"preset": "tiny"}, late)
+    assert "giveaway" in seen.to_texts()["queries"]
+    clean = train(family, {"preset": "tiny"}, searched_past())
+    assert "giveaway" not in clean.to_texts()["queries"]
+    with pytest.raises(AssertionError):
+        assert_equal_models(seen, clean)
 
 
 @pytest.mark.parametrize("family", ["popular", "item_knn", "als"])

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from apps.ml.configs import number, share
 from apps.ml.configs.dials import Activation, Dials
+from apps.ml.configs.queries import QueryDials
 from apps.ml.errors import InvalidValue
 
 SequenceLoss = Literal["auto", "softmax", "sampled_softmax", "gbce"]
@@ -14,7 +15,7 @@ Repeats = Literal["keep", "collapse", "first", "last"]
 
 
 @dataclass(frozen=True)
-class SequenceConfig(Dials):
+class SequenceConfig(QueryDials, Dials):
     """What all sequence models share; each position of a history learns to tell the next item.
 
     width: length of the vectors. max_length: events read at once, the latest ones. loss: softmax over the
@@ -29,7 +30,8 @@ class SequenceConfig(Dials):
     before an event are told apart, doubling from a minute; 0 for none. strength: targets count by the weight
     of their kind of event, at most 1. holdout: share of histories whose last item is kept for early
     stopping; nothing is kept when patience is None. warm_epochs: epochs when training goes on from an
-    earlier model, over histories with new events and as many others.
+    earlier model, over histories with new events and as many others. query_buckets: how many hashed words of
+    searches are told apart.
     """
 
     learning_rate: float = number(2e-3, 1e-9)
@@ -54,6 +56,7 @@ class SequenceConfig(Dials):
     strength: bool = True
     holdout: float = share(0.1, tune=False)
     warm_epochs: int = number(6, 1)
+    query_buckets: int = number(4_096, 1, tune=False)
 
 
 @dataclass(frozen=True)

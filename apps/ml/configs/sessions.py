@@ -6,11 +6,22 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from apps.ml.configs import Config, number, share
+from apps.ml.configs.queries import QueryDials
 from apps.ml.errors import InvalidValue
 
 
 @dataclass(frozen=True)
-class CoVisitConfig(Config):
+class ListQueryDials(QueryDials):
+    """query_weight: what a search says, in units of all that the items say together. query_prior: searches
+    that the match of the words stands for beside those in which people were seen to go on.
+    """
+
+    query_weight: float = number(1.0, 0.0, high=4.0, tune=False)
+    query_prior: float = number(5.0, 0.0, tune=False)
+
+
+@dataclass(frozen=True)
+class CoVisitConfig(ListQueryDials):
     """Who follows whom within a few places of a history or session.
 
     reach: places looked ahead. distance_power: a pair g places apart counts g^-this. backward: weight of the
@@ -32,7 +43,7 @@ class CoVisitConfig(Config):
 
 
 @dataclass(frozen=True)
-class SessionKnnConfig(Config):
+class SessionKnnConfig(ListQueryDials):
     """Histories and sessions alike, read from their end.
 
     memory_decay: weight per place from the end of the session asked with. nearness: weight per place between

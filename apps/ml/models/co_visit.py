@@ -15,7 +15,15 @@ from apps.ml.configs import Config
 from apps.ml.configs.sessions import CoVisitConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.models.item_knn import column_of
-from apps.ml.models.list_model import ListModel, lists_from, tails_from, tails_of, taught_lists
+from apps.ml.models.list_model import (
+    ListModel,
+    listening,
+    listening_from,
+    lists_from,
+    tails_from,
+    tails_of,
+    taught_lists,
+)
 from apps.ml.ordered_items import discounted, follows, profiles, spread
 from apps.ml.signals import Csr
 from apps.ml.text_files import EventLists
@@ -50,7 +58,8 @@ class CoVisitModel(ListModel[CoVisitConfig]):
             shrink=0.0,
             neighbours=config.neighbours,
         )
-        return cls(config, History.from_dataset(dataset), tails_of(dataset, config.memory), weights)
+        tails = tails_of(dataset, config.memory)
+        return cls(config, History.from_dataset(dataset), tails, weights, **listening(dataset, config))
 
     def scores_of(self, lists: EventLists) -> Floats:
         return spread(profiles(lists, self.config.memory_decay), self.weights)
@@ -72,4 +81,7 @@ class CoVisitModel(ListModel[CoVisitConfig]):
         cls, config: CoVisitConfig, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
     ) -> Self:
         n = len(history.items)
-        return cls(config, history, tails_from(arrays, n), csr_from_arrays("weights", arrays, (n, n)))
+        asked = listening_from(arrays, texts, len(history.users), n)
+        return cls(
+            config, history, tails_from(arrays, n), csr_from_arrays("weights", arrays, (n, n)), **asked
+        )

@@ -13,7 +13,8 @@ from torch import nn
 
 from apps.ml.configs import Config
 from apps.ml.configs.sequences import Gru4RecConfig
-from apps.ml.models.sequence_model import SequenceModel, SequenceNet
+from apps.ml.models.sequence_model import SequenceModel
+from apps.ml.models.sequence_net import SequenceNet
 
 
 class Gru4RecNet(SequenceNet):

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from apps.ml.configs import Config
 from apps.ml.configs.sequences import SasRecConfig
-from apps.ml.models.sequence_model import INITIAL_SPREAD, SequenceModel, SequenceNet
+from apps.ml.models.sequence_model import SequenceModel
+from apps.ml.models.sequence_net import INITIAL_SPREAD, SequenceNet
 from apps.ml.optimise import activation_of
 
 

@@ -1,6 +1,6 @@
-"""What SASRec and GRU4Rec share: the item table, training of all positions at once, scoring, fine-tuning.
+"""What SASRec and GRU4Rec share: training of all positions at once, scoring, fine-tuning, searches.
 
-Shape suffixes: B rows, M positions, P positions with a target, N items, D width.
+Shape suffixes: B rows, M positions, N items.
 """
 
 from __future__ import annotations
@@ -13,139 +13,40 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import sparse
 from torch import nn
 
 from apps.ml.base import History, Model, TrainOptions
 from apps.ml.configs.sequences import SequenceConfig
 from apps.ml.dataset import Dataset, Ints
 from apps.ml.device import device_resolve
-from apps.ml.optimise import Summed, optimise, own_batch_size, summed_over_processes
-from apps.ml.sequence_losses import gbce, gbce_beta, sampled_softmax, whole_softmax
-from apps.ml.sequences import SequenceBatch, SequenceBatches, Sequences, pause_buckets, sequences_of
+from apps.ml.models.sequence_net import NextItem, SequenceNet, loss_of
+from apps.ml.optimise import optimise, own_batch_size, summed_over_processes
+from apps.ml.ordered_items import no_pairs
+from apps.ml.searches import Heard, token_weights, weighed
+from apps.ml.sequences import Bags, SequenceBatches, Sequences, pause_buckets, sequences_of
+from apps.ml.signals import Csr
 from apps.ml.topn import Floats
 
-WHOLE_CATALOGUE = 10_000
-"""Largest catalogue whose softmax is taken whole when the loss is "auto"."""
-GROUP = 32
-"""Positions that share a sample of negatives."""
 HELD_OUT_MOST = 2_000
 HELD_OUT_LEAST_EVENTS = 4
 SCORED_ROWS = 256
-INITIAL_SPREAD = 0.02
 
 SequenceConfigT = TypeVar("SequenceConfigT", bound=SequenceConfig)
-
-
-class SequenceNet(nn.Module):
-    """Item vectors in, one vector per position out; the same item vectors give the scores, with a level per
-    item added. Levels start at the logarithm of the item's popularity: on MovieLens-100k two epochs then
-    reach the loss that three reached without (6.06).
-
-    n_items: items of the catalogue; two more rows stand for padding and for a hidden item.
-    """
-
-    def __init__(self, n_items: int, config: SequenceConfig) -> None:
-        super().__init__()
-        self.n_items = n_items
-        self.items = nn.Embedding(n_items + 2, config.width)
-        nn.init.normal_(self.items.weight, std=INITIAL_SPREAD)
-        self.pauses = nn.Embedding(config.time_buckets + 1, config.width) if config.time_buckets else None
-        if self.pauses is not None:
-            nn.init.normal_(self.pauses.weight, std=INITIAL_SPREAD)
-        self.dropout = nn.Dropout(config.dropout)
-        self.level = nn.Parameter(torch.zeros(n_items))
-
-    @property
-    def table(self) -> torch.Tensor:
-        """Vectors of the catalogue's items: [N, D]."""
-        return self.items.weight[: self.n_items]
-
-    @property
-    def scorers(self) -> torch.Tensor:
-        """Item vectors with the item's own level as one more part: [N, D + 1]."""
-        return torch.cat([self.table, self.level[:, None]], dim=1)
-
-    def embedded(self, items_BM: torch.Tensor, pauses_BM: torch.Tensor | None) -> torch.Tensor:
-        """Input vectors, as long as if their parts had variance 1 / D: [B, M, D]."""
-        found: torch.Tensor = self.items(items_BM) * self.items.embedding_dim**0.5
-        if self.pauses is not None and pauses_BM is not None:
-            found = found + self.pauses(pauses_BM)
-        return found
-
-    @abstractmethod
-    def hidden(self, items_BM: torch.Tensor, pauses_BM: torch.Tensor | None) -> torch.Tensor:
-        """What is known after each position, from it and earlier ones only: [B, M, D]."""
-
-    def forward(
-        self, items_BM: torch.Tensor, lengths_B: torch.Tensor, pauses_BM: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """Scores of the catalogue after each row's last item: [B, N]. Rows are padded at the end."""
-        return self.last(items_BM, lengths_B, pauses_BM) @ self.table.T + self.level
-
-    def last(
-        self, items_BM: torch.Tensor, lengths_B: torch.Tensor, pauses_BM: torch.Tensor | None
-    ) -> torch.Tensor:
-        """The vector after each row's last item: [B, D]."""
-        hidden = self.hidden(items_BM, pauses_BM)
-        place = (lengths_B - 1)[:, None, None].expand(-1, 1, hidden.shape[2])
-        return hidden.gather(1, place).squeeze(1)
-
-
-class NextItem(nn.Module):
-    """A net with its loss, so that data-parallel training sees one module. log_chance_N: of an item to be
-    drawn as a negative.
-    """
-
-    log_chance_N: torch.Tensor
-
-    def __init__(self, net: SequenceNet, config: SequenceConfig, counts_N: Ints) -> None:
-        super().__init__()
-        self.net, self.config = net, config
-        self.kind = config.loss
-        if self.kind == "auto":
-            self.kind = "softmax" if net.n_items <= WHOLE_CATALOGUE else "sampled_softmax"
-        # half of the negatives by popularity, half evenly: the head is told apart and the tail is not free
-        chance = 0.5 * counts_N / max(counts_N.sum(), 1) + 0.5 / net.n_items
-        if self.kind == "gbce":
-            # Without it the many negatives first push all item vectors the same way, and as these are the
-            # input too, nothing tells the items apart any more. It starts where knowing nothing is best.
-            drawn = min(config.negatives, net.n_items)
-            beta = gbce_beta(drawn, net.n_items, config.calibration)
-            self.level = nn.Parameter(torch.tensor(float(np.log(beta / drawn))))
-        self.register_buffer("log_chance_N", torch.from_numpy(np.log(chance)).float(), persistent=False)
-
-    def forward(self, batch: SequenceBatch) -> torch.Tensor:
-        """The weighted sum of the batch's losses."""
-        hidden = self.net.hidden(batch.items, batch.pauses)
-        hidden_PD = hidden.reshape(-1, hidden.shape[2])[batch.picked]
-        hidden_PD = torch.cat([hidden_PD, hidden_PD.new_ones(len(hidden_PD), 1)], dim=1)
-        if self.kind == "softmax":
-            return whole_softmax(hidden_PD, self.net.scorers, batch.targets, batch.weights)
-        shape = (-(-len(hidden_PD) // GROUP), min(self.config.negatives, self.net.n_items))
-        table, given = self.net.scorers, (batch.targets, batch.weights)
-        if self.kind == "gbce":
-            sampled = torch.randint(self.net.n_items, shape, device=hidden.device)
-            return gbce(hidden_PD, table, *given, sampled, self.config.calibration, self.level)
-        flat = torch.multinomial(self.log_chance_N.exp(), shape[0] * shape[1], replacement=True)
-        sampled = flat.view(shape)
-        return sampled_softmax(hidden_PD, table, *given, sampled, self.log_chance_N)
-
-
-def loss_of(module: nn.Module, batch: SequenceBatch) -> Summed:
-    """What `optimise` asks for."""
-    return Summed(module(batch), float(batch.weights.sum()))
 
 
 @dataclass
 class SequenceModel(Model[SequenceConfigT]):
     """net: in evaluation mode, on the CPU. tails: each shopper's last events by row of `history.users`.
-    trained: bool [N], items the net has met. until: epoch s, the last moment it has learned from.
+    trained: bool [N], items the net has met. until: epoch s, the last moment it has learned from. heard:
+    what each shopper searched for last.
     """
 
     net: SequenceNet
     tails: Sequences
     trained: NDArray[np.bool_]
     until: float
+    heard: Heard
 
     folds_in: ClassVar[bool] = True
     warm_starts: ClassVar[bool] = True
@@ -156,14 +57,22 @@ class SequenceModel(Model[SequenceConfigT]):
     def net_of(cls, n_items: int, config: SequenceConfigT) -> SequenceNet:
         """An untrained net."""
 
+    @property
+    def hears(self) -> bool:
+        return self.net.asked is not None
+
     @classmethod
     def fit(cls, dataset: Dataset, config: SequenceConfigT, options: TrainOptions) -> Self:
         device = device_resolve(options)
-        everything = sequences_of(dataset, config.repeats)
+        everything = sequences_of(dataset, config.repeats, dials=config)
         n_items = len(dataset.items)
-        own = torch.from_numpy(np.bincount(everything.items, minlength=n_items).astype(np.int64))
-        counts = summed_over_processes(own).numpy()
+        counted = torch.from_numpy(np.bincount(everything.items, minlength=n_items).astype(np.int64))
+        counts = summed_over_processes(counted).numpy()
         net = cls.net_of(n_items, config)
+        asked = 0 if everything.asked is None else everything.asked.nnz
+        # all processes train the same net, whoever has the searches
+        if summed_over_processes(torch.tensor([asked])).item() > 0:
+            net.listen(config.query_buckets)
         trained = counts > 0
         taught, dials = everything, config
         with torch.no_grad():
@@ -176,20 +85,33 @@ class SequenceModel(Model[SequenceConfigT]):
         history: list[dict[str, Any]] = []
         if (taught.lengths > 1).any():
             kept, held = _held_out(taught, config, np.random.default_rng((options.seed, 1)))
-            batches = SequenceBatches(kept, config, own_batch_size(config), n_items, n_items + 1, device)
+            words = None
+            if net.asked is not None:
+                words = token_weights(dataset.searches.texts, config.query_buckets)
+            batches = SequenceBatches(
+                kept,
+                config,
+                own_batch_size(config),
+                n_items,
+                n_items + 1,
+                device,
+                words=None if words is None else words_before(kept, words),
+            )
             module = NextItem(net, config, counts).to(device)
-            judge = _Judge(held, config, device) if held is not None else None
+            judge = _Judge(held, words, config, device) if held is not None else None
             history = optimise(
                 module, batches, loss_of, dials, options, None if judge is None else judge.ndcg
             )
         net = net.to("cpu").eval()
+        own = _by_shopper(everything, len(dataset.users))
         model = cls(
             config,
             History.from_dataset(dataset),
             net,
-            _by_shopper(everything, len(dataset.users)).tails(config.max_length),
+            replace(own, asked=None).tails(config.max_length),
             trained,
             dataset.end,
+            _heard(own, dataset, config, net),
         )
         if history:
             best = max(history, key=lambda row: -np.inf if row["metric"] is None else row["metric"])
@@ -210,16 +132,50 @@ class SequenceModel(Model[SequenceConfigT]):
                 ]
                 for row in rows_B
             ]
-        return self._scores(sessions, pauses)
+        return self._scores(sessions, pauses, self._words(self.heard.now[rows_B], self.heard.texts))
 
     def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
         return self._scores(sessions, None)
 
+    def score_asked(self, sessions: Sequence[Ints], queries: Sequence[Sequence[str]]) -> Floats:
+        told = [weighed(texts, self.config) for texts in queries]
+        texts = [text for row in told for text, _ in row]
+        starts = np.concatenate([[0], np.cumsum([len(row) for row in told])])
+        weights = np.array([weight for row in told for _, weight in row], dtype=np.float32)
+        shape = (len(sessions), len(texts))
+        asked = sparse.csr_matrix((weights, np.arange(len(texts)), starts), shape=shape)
+        return self._scores(sessions, None, self._words(asked, texts))
+
+    def told_by(self, row: int | None, queries: Sequence[str]) -> list[tuple[str, float]]:
+        return weighed(queries, self.config) if row is None else self.heard.of_row(row)
+
+    def query_terms(
+        self, row: int | None, items_L: Ints, told: Sequence[tuple[str, float]], item: int
+    ) -> NDArray[np.float64]:
+        """Exact: a search adds its words' vectors, and their product with the item's is its say."""
+        weights = sparse.csr_matrix(np.diag([weight for _, weight in told]).astype(np.float32))
+        words = self._words(weights, [text for text, _ in told])
+        if words is None:
+            return np.zeros(len(told))
+        with torch.no_grad():
+            say = self.net.wish(Bags.from_rows(words)) @ self.net.table[item]
+        return say.numpy().astype(np.float64)
+
+    def _words(self, asked: Csr, texts: Sequence[str]) -> Csr | None:
+        """Hashed words of weighted queries [B, queries]: [B, buckets], None where the net hears none."""
+        if not self.hears or not asked.shape[1]:
+            return None
+        return sparse.csr_matrix(asked @ token_weights(texts, self.config.query_buckets))
+
     def score_similar(self, rows_B: Ints) -> Floats:
         return self._scores([rows_B[at : at + 1] for at in range(len(rows_B))], None)
 
-    def _scores(self, sessions: Sequence[Ints], pauses: Sequence[Ints] | None) -> Floats:
-        """Scores [B, N] after each session; without times its events follow each other at once."""
+    def _scores(
+        self, sessions: Sequence[Ints], pauses: Sequence[Ints] | None, words: Csr | None = None
+    ) -> Floats:
+        """Scores [B, N] after each session and its searches; without times its events follow each other at
+        once. words: [B, buckets], of the searches.
+        """
         size, n_items = self.config.max_length, self.net.n_items
         if pauses is None:
             pauses = [np.minimum(np.arange(len(session)), 1) for session in sessions]
@@ -231,11 +187,18 @@ class SequenceModel(Model[SequenceConfigT]):
         order = np.argsort(lengths, kind="stable")
         order = order[lengths[order] > 0]
         with torch.no_grad():
+            wish = None
+            if words is not None:
+                wish = self.net.wish(Bags.from_rows(words))
+                # whoever has only searched so far is answered by the search alone
+                alone = np.flatnonzero((lengths == 0) & (np.diff(words.indptr) > 0))
+                scores[alone] = (wish[alone] @ self.net.table.T + self.net.level).numpy()
             for begin in range(0, len(order), SCORED_ROWS):
                 block = order[begin : begin + SCORED_ROWS]
                 items = padded([rows[place] for place in block], n_items)
                 paused = padded([waits[place] for place in block], 0) if self.net.pauses is not None else None
-                scores[block] = self.net(items, torch.from_numpy(lengths[block]), paused).numpy()
+                wished = None if wish is None else wish[torch.from_numpy(block)]
+                scores[block] = self.net(items, torch.from_numpy(lengths[block]), paused, wished).numpy()
         scores[:, ~self.trained] = -np.inf
         return scores
 
@@ -245,34 +208,62 @@ class SequenceModel(Model[SequenceConfigT]):
         return own[np.sort(first)][::-1]
 
     def with_shoppers(self, dataset: Dataset, history: History) -> Self:
-        tails = _by_shopper(sequences_of(dataset, self.config.repeats, anonymous=False), len(dataset.users))
+        own = _by_shopper(sequences_of(dataset, self.config.repeats, anonymous=False), len(dataset.users))
         return replace(
-            self, history=history, tails=tails.tails(self.config.max_length), metrics=dict(self.metrics)
+            self,
+            history=history,
+            tails=own.tails(self.config.max_length),
+            heard=_heard(own, dataset, self.config, self.net),
+            metrics=dict(self.metrics),
         )
 
     # -- folder
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         net = {f"net.{name}": value.numpy() for name, value in self.net.state_dict().items()}
-        return net | {
-            "trained": self.trained,
-            "until": np.array([self.until]),
-            "tail.items": self.tails.items,
-            "tail.time": self.tails.time,
-            "tail.start": self.tails.start,
-        }
+        return (
+            (self.heard.to_arrays() if self.hears else {})
+            | net
+            | {
+                "trained": self.trained,
+                "until": np.array([self.until]),
+                "tail.items": self.tails.items,
+                "tail.time": self.tails.time,
+                "tail.start": self.tails.start,
+            }
+        )
+
+    def to_texts(self) -> dict[str, Any]:
+        return {"queries": list(self.heard.texts)} if self.hears else {}
 
     @classmethod
     def from_parts(
         cls, config: SequenceConfigT, history: History, arrays: dict[str, NDArray[Any]], texts: dict[str, Any]
     ) -> Self:
         net = cls.net_of(len(history.items), config)
+        heard = Heard.nothing(len(history.users))
+        if "net.asked" in arrays:
+            net.listen(config.query_buckets)
+            heard = Heard.from_parts(arrays, texts["queries"], len(history.users))
         net.load_state_dict({name: torch.from_numpy(arrays[f"net.{name}"]) for name in net.state_dict()})
         items = arrays["tail.items"]
         owner = np.arange(len(history.users))
         strength = np.ones(len(items), dtype=np.float32)
         tails = Sequences(items, arrays["tail.time"], strength, arrays["tail.start"], owner)
-        return cls(config, history, net.eval(), tails, arrays["trained"], float(arrays["until"][0]))
+        return cls(config, history, net.eval(), tails, arrays["trained"], float(arrays["until"][0]), heard)
+
+
+def words_before(found: Sequences, words: Csr) -> Csr:
+    """Hashed words of what was asked before each event: [T, buckets]. words: [queries, buckets]."""
+    asked = no_pairs(len(found.items), words.shape[0]) if found.asked is None else found.asked
+    return sparse.csr_matrix(asked @ words)
+
+
+def _heard(own: Sequences, dataset: Dataset, config: SequenceConfig, net: SequenceNet) -> Heard:
+    """What the shoppers of these histories, one per row, searched for last."""
+    if net.asked is None:
+        return Heard.nothing(len(dataset.users))
+    return Heard.of(dataset.searches, own.row_of, own.time, len(dataset.users), dataset.end, config)
 
 
 def padded(rows: Sequence[Ints], padding: int) -> torch.Tensor:
@@ -352,12 +343,15 @@ class _Judge:
     repeats are.
     """
 
-    def __init__(self, held: Sequences, config: SequenceConfig, device: torch.device) -> None:
+    def __init__(
+        self, held: Sequences, words: Csr | None, config: SequenceConfig, device: torch.device
+    ) -> None:
         self.fresh_only = config.repeats in ("first", "last")
         self.rows = [held.items[held.start[row] : held.start[row + 1]] for row in range(len(held))]
         self.times = [held.time[held.start[row] : held.start[row + 1]] for row in range(len(held))]
         self.order = np.argsort(held.lengths, kind="stable")
         self.buckets, self.device = config.time_buckets, device
+        self.words = None if words is None else words_before(held, words)[held.start[1:] - 1]
 
     def ndcg(self, module: nn.Module) -> float:
         """The mean over the histories; module: a NextItem."""
@@ -373,7 +367,10 @@ class _Judge:
                 waits = padded(
                     [pause_buckets(self.times[place][None, :-1], self.buckets)[0] for place in places], 0
                 ).to(self.device)
-            scores = net(items, lengths, waits)
+            wish = None
+            if self.words is not None:
+                wish = net.wish(Bags.from_rows(self.words[places]).to(self.device))
+            scores = net(items, lengths, waits, wish)
             targets = torch.tensor([int(self.rows[place][-1]) for place in places], device=self.device)
             wanted = scores.gather(1, targets[:, None])
             if self.fresh_only:

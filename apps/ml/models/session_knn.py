@@ -16,7 +16,14 @@ from apps.ml.configs import Config
 from apps.ml.configs.sessions import SessionKnnConfig
 from apps.ml.dataset import Dataset
 from apps.ml.list_scorers import NeighbourLists, NeighbourScorer
-from apps.ml.models.list_model import ListModel, tails_from, tails_of, taught_lists
+from apps.ml.models.list_model import (
+    ListModel,
+    listening,
+    listening_from,
+    tails_from,
+    tails_of,
+    taught_lists,
+)
 from apps.ml.text_files import EventLists
 from apps.ml.topn import Floats
 
@@ -35,7 +42,8 @@ class SessionKnnModel(ListModel[SessionKnnConfig]):
         lists = taught_lists(dataset)
         options.report(Progress("index", 0.1, message=f"{len(lists)} histories and sessions"))
         scorer = NeighbourScorer.fit(settings_of(config), lists)
-        return cls(config, History.from_dataset(dataset), tails_of(dataset, config.memory), scorer)
+        tails = tails_of(dataset, config.memory)
+        return cls(config, History.from_dataset(dataset), tails, scorer, **listening(dataset, config))
 
     def scores_of(self, lists: EventLists) -> Floats:
         return self.neighbours.evidence(lists)
@@ -64,7 +72,8 @@ class SessionKnnModel(ListModel[SessionKnnConfig]):
         )
         turned = sparse.csr_matrix(rows.T)
         scorer = NeighbourScorer(settings_of(config), rows, turned, places, arrays["idf"], arrays["popular"])
-        return cls(config, history, tails_from(arrays, n), scorer)
+        asked = listening_from(arrays, texts, len(history.users), n)
+        return cls(config, history, tails_from(arrays, n), scorer, **asked)
 
 
 def settings_of(config: SessionKnnConfig) -> NeighbourLists:

@@ -92,4 +92,23 @@ NETWORK_SETTINGS: dict[str, tuple[Any, Any]] = {
         _("Learning rate for a new shopper"),
         _("Larger learns a new shopper in fewer steps, and less exactly."),
     ),
+    "queries": (_("Listen to searches"), _("Whether what a shopper searched for lately moves the list.")),
+    "query_memory": (_("Searches listened to"), _("The last so many; older ones are forgotten.")),
+    "query_decay": (
+        _("What is left of a search"),
+        _("Each product opened after a search leaves this share of its say."),
+    ),
+    "query_hours": (_("Hours a search counts"), _("What was searched for longer ago has no say.")),
+    "query_buckets": (
+        _("Words of searches told apart"),
+        _("More keep rare words from being mixed up and take more memory."),
+    ),
+    "query_weight": (
+        _("Weight of searches"),
+        _("How much a search says beside all that the products opened say; 0 for nothing."),
+    ),
+    "query_prior": (
+        _("Trust in the words of products"),
+        _("So many searches must lead elsewhere before what people do outweighs what products are called."),
+    ),
 }
