@@ -207,5 +207,6 @@ def _values_near(value: object, item: dataclasses.Field[Any]) -> Sequence[object
 
 
 def families_known(names: Sequence[str] | None) -> list[str]:
-    """These families, or all of the registry; InvalidValue for an unknown one."""
-    return [family_get(name).name for name in (names or FAMILIES)]
+    """These families, or all of the registry that are not made of others; InvalidValue for an unknown one."""
+    every = [name for name, family in FAMILIES.items() if not family.composite]
+    return [family_get(name).name for name in (names or every)]

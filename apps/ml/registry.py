@@ -13,6 +13,7 @@ from apps.ml.configs import (
     Config,
     collaborative,
     content,
+    ensembles,
     factors,
     neighbours,
     popularity,
@@ -34,7 +35,8 @@ class Family:
 
     shared: one list serves every shopper. standard: its recipe is active in a new shop, and comparisons take
     it unless told otherwise; the others wait for staff, or for the automatic choice, to switch them on.
-    explicit: it learns from ratings only, and raises DataMissing where the shop has none.
+    explicit: it learns from ratings only, and raises DataMissing where the shop has none. composite: it is
+    made of other families; what compares, mixes or chooses families leaves it out.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Family:
     shared: bool = False
     standard: bool = False
     explicit: bool = False
+    composite: bool = False
 
     @property
     def list_length(self) -> int:
@@ -269,6 +272,15 @@ FAMILIES: dict[str, Family] = {
             factors.RisingConfig,
             "apps.ml.models.rising:RisingModel",
             when="Ranges that turn over fast: seasons, fashion, gifts.",
+        ),
+        Family(
+            "ranker",
+            "Learned ranking",
+            "What the live sources list, in the order that past purchases taught boosted trees.",
+            ensembles.RankerConfig,
+            "apps.ml.models.ranker:RankerModel",
+            when="Shops with some thousand purchases a month, once several sources are live; trains longest.",
+            composite=True,
         ),
     )
 }

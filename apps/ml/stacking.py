@@ -197,16 +197,7 @@ class StackedRanker:
         """Writes ranker.json (models as text) and a manifest with its sha256; never pickle."""
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
-        content = {
-            "format": FORMAT,
-            "config": self.config.to_dict(),
-            "sources": list(self.sources),
-            "features": list(self.features),
-            "members": list(self.members),
-            "crowded_ids": self.crowded_ids.tolist(),
-            "crowding": self.crowding.tolist(),
-        }
-        text = json.dumps(content, sort_keys=True)
+        text = json.dumps(self.to_dict(), sort_keys=True)
         (folder / RANKER).write_text(text, "utf-8")
         digest = hashlib.sha256(text.encode()).hexdigest()
         (folder / MANIFEST).write_text(json.dumps({"format": FORMAT, "sha256": {RANKER: digest}}), "utf-8")
@@ -224,10 +215,26 @@ class StackedRanker:
             raise ArtifactInvalid(f"{folder}: no readable ranker ({error}); train again") from error
         if manifest.get("sha256", {}).get(RANKER) != hashlib.sha256(text.encode()).hexdigest():
             raise ArtifactInvalid(f"{folder}: sha256 differs from the manifest; train again")
-        content = json.loads(text)
+        return cls.from_dict(json.loads(text))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON, the members as text."""
+        return {
+            "format": FORMAT,
+            "config": self.config.to_dict(),
+            "sources": list(self.sources),
+            "features": list(self.features),
+            "members": list(self.members),
+            "crowded_ids": self.crowded_ids.tolist(),
+            "crowding": self.crowding.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> StackedRanker:
+        """The inverse of `to_dict`; ArtifactInvalid when it is of features this code does not compute."""
         sources = tuple(content["sources"])
         if content["format"] != FORMAT or tuple(content["features"]) != feature_names(sources):
-            raise ArtifactInvalid(f"{folder}: made for other features than this code computes; train again")
+            raise ArtifactInvalid("a ranker made for other features than this code computes; train again")
         return cls(
             StackedConfig(**content["config"]),
             sources,

@@ -12,6 +12,8 @@ from apps.events.models import Shopper
 from apps.portal.lookups import reader_language
 from apps.portal.model_lines import PROTOCOLS, Cell, cell
 from apps.portal.words.model_settings import setting_words, value_text
+from apps.portal.words.ranker_facts import fact_words
+from apps.portal.words.sources import sources_named
 from apps.training.models import ModelVersion
 
 # Name and one sentence of every figure a version may hold, in the order they are shown.
@@ -54,6 +56,8 @@ SEGMENTS: Mapping[str, Any] = {
     "head": gettext_lazy("Bestsellers"),
     "tail": gettext_lazy("The long tail"),
 }
+SOURCES = "sources"
+"""The one setting that is no number: what a learned ranking orders."""
 SEGMENT_FIGURES = ("ndcg10", "recall20")
 
 
@@ -168,6 +172,13 @@ def examples(version: ModelVersion) -> list[Example]:
     ]
 
 
+def importance_rows(version: ModelVersion) -> list[tuple[str, float]]:
+    """What a learned ranking looks at, with its share of all that it gains by; empty for other families."""
+    names = {code: source.name for code, source in sources_named().items()}
+    found = version.example.get("importance", {})
+    return [(fact_words(feature, names), share) for feature, share in found.items()]
+
+
 def cost_rows(versions: Sequence[ModelVersion], protocol: str) -> list[CostRow]:
     """Cost and gain of versions that know what they cost, in the order given."""
     return [_cost_row(version, protocol) for version in versions if version.cost]
@@ -194,6 +205,11 @@ def settings_told(config: Mapping[str, Any], family: str) -> list[tuple[str, str
     """Every setting of a version: what it is called, its value, and what it does."""
     found = []
     for name, value in config.items():
+        if name == SOURCES:
+            named = sources_named()
+            ordered = [named[code].name if code in named else code for code in value]
+            found.append((_("Sources it orders"), _(", ").join(ordered) or _("what is live"), ""))
+            continue
         words, told = setting_words(name, family)
         found.append((words, value_text(value, name), told))
     return found

@@ -50,7 +50,9 @@ class Found:
 
 def sources_offered(*, live_only: bool) -> list[str]:
     """What to choose among: all families, or the recipes that have a live version (for weights alone)."""
-    return list(live_versions()) if live_only else list(FAMILIES)
+    if live_only:
+        return list(live_versions())
+    return [name for name, family in FAMILIES.items() if not family.composite]
 
 
 @transaction.atomic

@@ -48,7 +48,7 @@ def comparison_run(
             test_days=evaluations.TEST_DAYS,
             validation_days=evaluations.TEST_DAYS,
             configs=configs,
-            families=[name for name in FAMILIES if name in recipes],
+            families=[name for name, family in FAMILIES.items() if name in recipes and not family.composite],
             options=TrainOptions(device=settings.DEVICE, on_progress=told),
         )
 

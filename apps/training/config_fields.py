@@ -72,6 +72,7 @@ def config_fields(family: str) -> list[ConfigField]:
             presets={name: values[item.name] for name, values in presets.items()},
         )
         for item in fields(found.config_class)
+        if item.metadata.get("form", True)
     ]
 
 

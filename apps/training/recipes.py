@@ -19,7 +19,7 @@ from apps.ml.registry import FAMILIES, family_get
 from apps.training.models import Recipe, Schedule
 
 CODE = re.compile(r"[a-z][a-z0-9_]{1,39}")
-RESERVED = frozenset({"new", "hybrid", "rule", "catalogue"})
+RESERVED = frozenset({"new", "promotion", "again", "sponsored", "given", "hybrid", "rule", "catalogue"})
 """Names that stand for something else where sources are named."""
 INTERVALS: dict[str, timedelta] = {
     Schedule.HOURLY: timedelta(hours=1),

@@ -32,6 +32,7 @@ class Trained:
     code_version: str
     example: list[dict[str, Any]] = field(default_factory=list)
     cost: dict[str, float] = field(default_factory=dict)
+    importance: dict[str, float] = field(default_factory=dict)
 
 
 def artifacts_dir(recipe_code: str) -> Path:
@@ -62,7 +63,7 @@ def version_register(*, run: TrainingRun, trained: Trained) -> ModelVersion:
         config=run.config,
         metrics=trained.metrics,
         gate=trained.verdict.to_dict(),
-        example={"shown": trained.example},
+        example={"shown": trained.example, "importance": trained.importance},
         cost=trained.cost,
         snapshot_hash=trained.snapshot_hash,
         code_version=trained.code_version,

@@ -28,6 +28,7 @@ from apps.ml import errors as ml_errors
 from apps.ml.base import Model, Progress, TrainOptions
 from apps.ml.dataset import Dataset
 from apps.ml.evaluate import Split
+from apps.ml.registry import FAMILIES
 from apps.ml.train import train
 from apps.training import evaluations, gate, registry
 from apps.training.codeversion import code_version
@@ -35,6 +36,7 @@ from apps.training.evaluations import Judgement
 from apps.training.examples import examples_of
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 from apps.training.recipes import config_check, recipes_take_due
+from apps.training.selectors import versions_live
 
 KIND = "training.run"
 # Where each step starts and ends on the job's bar.
@@ -77,7 +79,7 @@ def run_create(
     while another run of the recipe is queued or running.
     """
     recipe = Recipe.objects.select_for_update().get(pk=recipe.pk)
-    config = config_check(family=recipe.family, preset=recipe.preset, config=recipe.config)
+    config = run_config(recipe)
     busy = TrainingRun.objects.filter(
         recipe=recipe, job__status__in=[JobStatus.QUEUED, JobStatus.RUNNING]
     ).first()
@@ -93,6 +95,21 @@ def run_create(
         requested_by=requested_by,
     )
     return TrainingRun.objects.create(recipe=recipe, job=job, config=config, auto_promote=auto_promote)
+
+
+def run_config(recipe: Recipe) -> dict[str, Any]:
+    """Every setting of the recipe's next run. A family made of others takes what is live, as it is live."""
+    config = config_check(family=recipe.family, preset=recipe.preset, config=recipe.config)
+    if FAMILIES[recipe.family].composite and not recipe.config.get("sources"):
+        live = {
+            code: {"family": version.recipe.family, "config": version.config}
+            for code, version in versions_live().items()
+            if version.recipe.active
+            and version.recipe.archived_at is None
+            and not FAMILIES[version.recipe.family].composite
+        }
+        config["sources"] = live if len(live) > 1 else config["sources"]
+    return config
 
 
 @transaction.atomic
@@ -222,6 +239,7 @@ class _Execution:
             code_version=code_version(),
             example=examples_of(model),
             cost=cost,
+            importance=model.metrics.get("importance", {}),
         )
         with transaction.atomic():
             version = registry.version_register(run=run, trained=trained)

@@ -36,6 +36,7 @@ def test_the_built_in_families() -> None:
         "mlp",
         "neumf",
         "rising",
+        "ranker",
     ]
     for name, family in FAMILIES.items():
         model_class = family.load()

@@ -11,13 +11,15 @@ import pytest
 from django.conf import settings
 
 from apps.core.errors import Conflict, InvalidInput
+from apps.events.models import Shopper
 from apps.jobs.models import Job, JobStatus
 from apps.jobs.services import job_cancel
 from apps.ml.artifacts import load_model
+from apps.serving.batch import lists_build
 from apps.training import hybrid, runs
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 from apps.training.recipes import recipe_update, recipes_ensure
-from apps.training.registry import eval_judgement
+from apps.training.registry import eval_judgement, version_promote
 from tests.training.planted import shop_plant
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -166,3 +168,22 @@ def test_hybrid_is_tuned_for_the_live_versions_and_kept(recipes: dict[str, Recip
         > ModelVersion.objects.get(recipe__code="popular").metrics["all"]["ndcg10"]
     )
     assert json.loads(hybrid.hybrid_path().read_text())["snapshot_hash"] == kept.snapshot_hash
+
+
+def test_a_learned_ranking_orders_what_is_live_and_is_judged_like_any_version(
+    recipes: dict[str, Recipe],
+) -> None:
+    live = {
+        code: version_promote(version=trained(recipes[code]).version, reason="Test.")
+        for code in ("popular", "ease")
+    }
+    found = trained(recipes["ranker"]).version
+    assert set(found.config["sources"]) == {"popular", "ease"}
+    assert found.config["sources"]["ease"]["config"] == live["ease"].config
+    assert {check["against"] for check in found.gate["checks"]} == {"popular"}
+    assert found.example["shown"]
+    assert sum(found.example["importance"].values()) == pytest.approx(1, abs=0.3)
+    version_promote(version=found, reason="Test.")
+    build = lists_build(version_id=found.pk)
+    assert build.complete
+    assert build.lists > 2 * Shopper.objects.count()

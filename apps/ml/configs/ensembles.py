@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from apps.ml.configs import Config, number
@@ -35,4 +35,28 @@ class StackedConfig(Config):
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "tiny": {"rounds": 20, "leaves": 7, "least_in_leaf": 20, "depth": 30},
         "small": {"rounds": 60, "loss": "lambdarank"},
+    }
+
+
+@dataclass(frozen=True)
+class RankerConfig(StackedConfig):
+    """The same as a source of its own: it fits what it orders.
+
+    windows: past windows of 30 days it learns from. sources: by code, {"family", "config"} of what it orders;
+    empty for the standard families as they come. A shop fills in what is live.
+    """
+
+    windows: int = number(2, 1)
+    sources: dict = field(default_factory=dict, hash=False, metadata={"form": False})
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "tiny": {
+            **StackedConfig.presets["tiny"],
+            "windows": 1,
+            "sources": {
+                name: {"family": name, "config": {"preset": "tiny"}}
+                for name in ("popular", "personal", "item_knn", "ease")
+            },
+        },
+        "small": {"rounds": 60},
     }

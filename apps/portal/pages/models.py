@@ -24,7 +24,14 @@ from apps.portal.model_lines import (
     run_lines,
     version_columns,
 )
-from apps.portal.model_page import cost_rows, examples, figure_rows, segment_rows, settings_told
+from apps.portal.model_page import (
+    cost_rows,
+    examples,
+    figure_rows,
+    importance_rows,
+    segment_rows,
+    settings_told,
+)
 from apps.portal.pages.shell import action, csv_answer, done, page, show
 from apps.portal.report_cards import report_cards
 from apps.portal.words.sources import family_name, sources_named
@@ -151,7 +158,8 @@ def live_told(versions: list[ModelVersion], protocol: str) -> dict[str, Any]:
     history = shown.run.history if shown.run else []
     return {
         "shown": shown, "figures": figure_rows(shown), "segments": segment_rows(shown, protocol),
-        "examples": examples(shown), "curve": learning_curve(history=history),
+        "examples": examples(shown), "importance": importance_rows(shown),
+        "curve": learning_curve(history=history),
     }  # fmt: skip
 
 
