@@ -58,7 +58,7 @@ def peer(shoppers: int, items: int, width: int) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - worked}
 
 
-def own(shoppers: int, items: int, width: int, folder: Path) -> dict[str, float]:
+def own(folder: Path, shoppers: int, items: int, width: int) -> dict[str, float]:
     """The product's build of a made-up iALS model of this size."""
     from tests.services_for_run import services_start_for_run
 
@@ -107,7 +107,7 @@ def version_make(shoppers: int, items: int, width: int, folder: Path) -> int:
         IdMap(np.arange(1, shoppers + 1, dtype=np.int64)),
         IdMap(np.arange(1, items + 1, dtype=np.int64)),
         bought.astype(np.bool_),
-        sparse.csr_matrix(shape, dtype=np.bool_),
+        sparse.csr_matrix((np.zeros(0, dtype=np.bool_), (owners[:0], columns[:0])), shape=shape),
         np.ones(items, dtype=np.bool_),
         np.ones(shoppers, dtype=np.bool_),
     )
@@ -156,7 +156,7 @@ def main() -> None:
             print(json.dumps(peer(*numbers)))
         else:
             with tempfile.TemporaryDirectory() as folder:
-                print(json.dumps(own(*numbers, folder=Path(folder))))
+                print(json.dumps(own(Path(folder), *numbers)))
         return
     sizes_asked = (asked.shoppers, asked.items, asked.factors)
     bare, built = part("peer", *sizes_asked), part("own", *sizes_asked)

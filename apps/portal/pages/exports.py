@@ -1,8 +1,10 @@
 """E-mail lists under Data: start an export of slates, watch it, download its files."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
@@ -38,7 +40,7 @@ class ExportLine:
         return FORMATS if self.job.status == JobStatus.DONE else ()
 
 
-def _facts() -> dict[str, object]:
+def _facts() -> dict[str, Any]:
     at = now()
     jobs = list(jobs_recent(kind=JOB_KIND, limit=SHOWN))
     lines = [ExportLine(job, job_seconds(job, at=at), job_eta_seconds(job, at=at)) for job in jobs]
@@ -80,7 +82,7 @@ def export_add(request: HttpRequest) -> HttpResponse:
 
 
 @page
-def export_download(request: HttpRequest, job_id: int, format: str) -> FileResponse:
+def export_download(request: HttpRequest, job_id: int, format: str) -> HttpResponseBase:
     """A finished export's file."""
     path = export_file(job_id=job_id, format=format)
     return FileResponse(path.open("rb"), as_attachment=True, filename=path.name)

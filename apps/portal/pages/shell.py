@@ -16,6 +16,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.timezone import override
@@ -27,7 +28,7 @@ from apps.portal.access import can_change, can_see, locked_reason, roles
 from apps.portal.charts.chart import Chart
 from apps.portal.context_bar import PageContext
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def is_fragment(request: HttpRequest) -> bool:
@@ -105,7 +106,7 @@ def _denied(request: HttpRequest, area: str) -> HttpResponse:
     )
 
 
-def _answer(view: View, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+def _answer(view: View, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
     """Run the view in the shop's time zone and turn our own errors into words."""
     with override(shop_settings_get().zone):
         try:
@@ -119,7 +120,7 @@ def page(view: View | None = None, *, area: str = "") -> Any:
 
     def decorate(inner: View) -> View:
         @wraps(inner)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path(), reverse("admin:login"))
             if not can_see(request.user, area):
@@ -136,7 +137,7 @@ def action(area: str) -> Callable[[View], View]:
 
     def decorate(inner: View) -> View:
         @wraps(inner)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return redirect_to_login(request.get_full_path(), reverse("admin:login"))
             if not can_change(request.user, area):
