@@ -1,6 +1,7 @@
 """Placements, their drafts and their numbered publications."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -12,9 +13,24 @@ class PlacementKind(models.TextChoices):
 
     SHOPPER = "shopper", _("For a shopper")
     ITEM = "item", _("For a product")
+    TOGETHER = "together", _("Bought together")
+    VIEWED = "viewed", _("Because you viewed")
     CART = "cart", _("For a cart")
+    AGAIN = "again", _("Buy again")
     TRENDING = "trending", _("Trending")
     NEW = "new", _("New arrivals")
+    PROMOTION = "promotion", _("On promotion")
+    SPONSORED = "sponsored", _("Sponsored")
+    CATEGORY = "category", _("For a category page")
+    SEARCH = "search", _("For search results")
+
+
+class SeenAction(models.TextChoices):
+    """What a placement does with products the shopper has just looked at."""
+
+    KEEP = "keep", _("Show them like all others")
+    LAST = "last", _("Show them after all others")
+    HIDE = "hide", _("Leave them out")
 
 
 class Placement(TimestampedModel):
@@ -27,6 +43,19 @@ class Placement(TimestampedModel):
     page_size = models.PositiveSmallIntegerField(default=12)
     repeat_purchases = models.BooleanField(
         default=False, help_text=_("Show products the shopper has bought already.")
+    )
+    bought_days = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("Leave out only what was bought within so many days; empty: ever.")
+    )
+    seen_action = models.CharField(max_length=4, choices=SeenAction, default=SeenAction.KEEP)
+    seen_minutes = models.PositiveSmallIntegerField(
+        default=60, help_text=_("A product counts as just seen for so many minutes.")
+    )
+    second_price = models.BooleanField(
+        default=False, help_text=_("A click costs what the next sponsor would have needed to stand there.")
+    )
+    trace_share = models.FloatField(
+        default=0.0, help_text=_("Share of slates, 0 to 1, whose whole trace is kept.")
     )
     live_publication = models.ForeignKey(
         "Publication", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
@@ -83,3 +112,43 @@ class Draft(models.Model):
 
     def __str__(self) -> str:
         return f"Draft of {self.placement.code}"
+
+
+class Campaign(TimestampedModel):
+    """What a sponsor pays for: products shown where placements are sponsored, at a bid per click."""
+
+    name = models.CharField(max_length=80)
+    sponsor = models.CharField(max_length=80, blank=True, default="")
+    skus = ArrayField(models.CharField(max_length=64), default=list)
+    bid = models.DecimalField(max_digits=9, decimal_places=2, help_text=_("The most a click costs."))
+    daily_budget = models.DecimalField(max_digits=12, decimal_places=2)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField(null=True, blank=True)
+    active = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ("-active", "name")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CampaignDay(models.Model):
+    """What a campaign's product got on one day of the shop; counted again until the day's clicks are in."""
+
+    campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="days")
+    product_id = models.BigIntegerField()
+    day = models.DateField()
+    shown = models.PositiveIntegerField(default=0)
+    clicks = models.PositiveIntegerField(default=0)
+    spend = models.DecimalField(max_digits=12, decimal_places=4, default=0)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "product_id", "day"], name="campaign_day_once")
+        ]
+        indexes = [models.Index(fields=["day"], name="campaign_day")]
+
+    def __str__(self) -> str:
+        return f"{self.campaign_id} {self.day} {self.product_id}"

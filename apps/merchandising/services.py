@@ -15,29 +15,47 @@ from apps.accounts.models import User
 from apps.accounts.services import audit_record
 from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput
-from apps.merchandising.blends import DEFAULT_WEIGHTS, weights_parse
-from apps.merchandising.models import Draft, Placement, PlacementKind, Publication
+from apps.merchandising.blends import weights_default, weights_parse
+from apps.merchandising.models import Draft, Placement, PlacementKind, Publication, SeenAction
 from apps.merchandising.rules import rules_dump, rules_parse
 from apps.merchandising.selectors import blend_diff, publication_get, sources_known
 
 PAGE_SIZE_MAX = 100
+BOUGHT_DAYS_MAX = 3_650
+SEEN_MINUTES_MAX = 14 * 24 * 60
 DEFAULT_PLACEMENTS: tuple[tuple[str, str, PlacementKind, str], ...] = (
     ("home", "Home page", PlacementKind.SHOPPER, "Products for this shopper."),
     ("product", "Product page", PlacementKind.ITEM, "Similar to and bought with the product shown."),
     ("cart", "Cart", PlacementKind.CART, "What completes the cart."),
     ("trending", "Trending", PlacementKind.TRENDING, "What sells more now than it used to."),
     ("new", "New arrivals", PlacementKind.NEW, "The newest products, those that suit the shopper first."),
+    ("together", "Bought together", PlacementKind.TOGETHER, "What others put into one basket with it."),
+    ("viewed", "Because you viewed", PlacementKind.VIEWED, "What goes with what was looked at last."),
+    ("again", "Buy again", PlacementKind.AGAIN, "What the shopper buys again and again, due ones first."),
+    ("promotion", "On promotion", PlacementKind.PROMOTION, "Products whose price is down."),
+    ("sponsored", "Sponsored", PlacementKind.SPONSORED, "Products sponsors pay for, marked as such."),
+    ("category", "Category page", PlacementKind.CATEGORY, "A category's products, in this shopper's order."),
+    ("search", "Search results", PlacementKind.SEARCH, "Found products, in this shopper's order."),
+)
+# Settings of a placement that may change later; code and kind stay, since the storefront relies on them.
+SETTINGS = (
+    "name",
+    "description",
+    "page_size",
+    "repeat_purchases",
+    "bought_days",
+    "seen_action",
+    "seen_minutes",
+    "second_price",
+    "trace_share",
 )
 
 
 def _placement_facts(placement: Placement) -> dict[str, Any]:
     return {
         "code": placement.code,
-        "name": placement.name,
         "kind": placement.kind,
-        "description": placement.description,
-        "page_size": placement.page_size,
-        "repeat_purchases": placement.repeat_purchases,
+        **{name: getattr(placement, name) for name in SETTINGS},
         "archived_at": placement.archived_at.isoformat() if placement.archived_at else None,
     }
 
@@ -59,10 +77,29 @@ def _placement_check(placement: Placement) -> None:
         raise InvalidInput(
             field="description", value=placement.description, remedy="Use at most 300 letters."
         )
-    size = placement.page_size
-    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= PAGE_SIZE_MAX:
-        remedy = f"Give a whole number from 1 to {PAGE_SIZE_MAX}."
-        raise InvalidInput(field="page_size", value=size, remedy=remedy)
+    if placement.seen_action not in SeenAction.values:
+        actions = ", ".join(SeenAction.values)
+        value = placement.seen_action
+        raise InvalidInput(field="seen_action", value=value, remedy=f"Choose one of {actions}.")
+    _whole_check("page_size", placement.page_size, 1, PAGE_SIZE_MAX)
+    _whole_check("seen_minutes", placement.seen_minutes, 1, SEEN_MINUTES_MAX)
+    if placement.bought_days is not None:
+        _whole_check("bought_days", placement.bought_days, 1, BOUGHT_DAYS_MAX)
+    share = placement.trace_share
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise InvalidInput(field="trace_share", value=share, remedy="Give a number from 0 to 1.")
+
+
+def _whole_check(field: str, value: Any, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidInput(field=field, value=value, remedy=f"Give a whole number from {low} to {high}.")
+
+
+def _settings_take(placement: Placement, settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        if name not in SETTINGS:
+            raise InvalidInput(field=name, value=value, remedy=f"Change one of {', '.join(SETTINGS)}.")
+        setattr(placement, name, value.strip() if isinstance(value, str) else value)
 
 
 def _audit(
@@ -123,25 +160,21 @@ def placement_create(
     code: str,
     name: str,
     kind: str,
-    description: str = "",
-    page_size: int = 12,
-    repeat_purchases: bool = False,
     weights: Mapping[str, float] | None = None,
     rules: Sequence[Mapping[str, Any]] = (),
     actor: User | None = None,
+    **settings: Any,
 ) -> Placement:
-    """A new placement with its first publication (default weights of its kind unless given) and a draft."""
-    placement = Placement(
-        code=code,
-        name=name.strip(),
-        kind=kind,
-        description=description.strip(),
-        page_size=page_size,
-        repeat_purchases=repeat_purchases,
-    )
+    """A new placement with its first publication (default weights of its kind unless given) and a draft.
+
+    settings: any of SETTINGS.
+    """
+    placement = Placement(code=code, name=name.strip(), kind=kind)
+    _settings_take(placement, settings)
     _placement_check(placement)
-    chosen = weights if weights is not None else DEFAULT_WEIGHTS[kind]
-    parsed = weights_parse(chosen, sources=sources_known(), kind=kind)
+    sources = sources_known()
+    chosen = weights if weights is not None else weights_default(kind=kind, sources=sources)
+    parsed = weights_parse(chosen, sources=sources, kind=kind)
     dumped = rules_dump(rules_parse(list(rules)))
     try:
         with transaction.atomic():
@@ -156,14 +189,10 @@ def placement_create(
 
 @transaction.atomic
 def placement_update(*, placement: Placement, actor: User | None = None, **changes: Any) -> Placement:
-    """Change name, description, page_size or repeat_purchases; live at once, like a publication."""
-    allowed = ("name", "description", "page_size", "repeat_purchases")
+    """Change any of SETTINGS; live at once, like a publication."""
     locked = placement_lock(placement)
     before = _placement_facts(locked)
-    for name, value in changes.items():
-        if name not in allowed:
-            raise InvalidInput(field=name, value=value, remedy=f"Change one of {', '.join(allowed)}.")
-        setattr(locked, name, value)
+    _settings_take(locked, changes)
     _placement_check(locked)
     locked.save()
     if _placement_facts(locked) != before:
@@ -179,9 +208,7 @@ def placement_clone(*, placement: Placement, code: str, name: str, actor: User |
         code=code,
         name=name,
         kind=placement.kind,
-        description=placement.description,
-        page_size=placement.page_size,
-        repeat_purchases=placement.repeat_purchases,
+        **{setting: getattr(placement, setting) for setting in SETTINGS if setting != "name"},
         weights=live.weights if live else None,
         rules=live.rules if live else (),
         actor=actor,

@@ -1,29 +1,35 @@
 """Which lists a slate is blended from: the ladder of fallbacks (DESIGN 6)."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 import numpy as np
 
-from apps.merchandising.blends import NEWNESS
 from apps.merchandising.models import PlacementKind
 from apps.ml.blend import blend_lists
 from apps.serving.catalogue import Catalogue
-from apps.serving.lists import ListKey, StoredList, segment_key
+from apps.serving.kinds import KINDS, Kind
+from apps.serving.lists import ListKey, StoredList, category_key, segment_key
 from apps.serving.live import LiveState, PlacementState, PublicationState
 from apps.serving.memory import Memory
 from apps.serving.models import ListScope
+from apps.serving.pools import Pool, PoolQuestion, pool_of
 from apps.serving.shoppers import ShopperState
-from apps.serving.slate import Rung
+from apps.serving.slate import Rung, SlateRequest
 
-# Lists of one source that are combined for a cart or session: those of the last items, which say most.
-COMBINED_MAX = 10
 TREND, POPULAR = "trend", "popular"
+# Lists that are read for a cart or session, of the last items; a kind combines as many of them as it says.
+SEEDS_MAX = 10
+# Kinds of lists that know something of the shopper or the visit.
+PERSONAL_SCOPES = frozenset({"shopper", "session"})
 
 
 @dataclass(frozen=True, slots=True)
 class SourceLists:
-    """One source's list for this slate. scope: what kind of list it is; combined: from how many lists."""
+    """One source's list for this slate. scope: what kind of list it is; combined: from how many lists. seeds:
+    the products whose lists these were, what says most first, each with its list.
+    """
 
     source: str
     version_id: int | None
@@ -31,18 +37,20 @@ class SourceLists:
     found: StoredList
     scope: str
     combined: int = 1
+    seeds: tuple[tuple[int, StoredList], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """The lists to blend and the rung they are. tried: rungs that had nothing, with why, best first.
-    missing: weighted sources without a list here.
+    missing: weighted sources without a list here. pool: the only products the placement's kind shows.
     """
 
     rung: Rung
     sources: tuple[SourceLists, ...]
     tried: tuple[tuple[Rung, str], ...] = ()
     missing: tuple[str, ...] = ()
+    pool: Pool | None = None
 
 
 @dataclass(slots=True)
@@ -56,7 +64,9 @@ class Asking:
     publication: PublicationState
     shopper: ShopperState
     items: Sequence[int]
-    arrivals: Sequence[int] = ()
+    request: SlateRequest
+    now: datetime
+    personalised: bool
     tried: list[tuple[Rung, str]] = field(default_factory=list)
 
     @property
@@ -68,6 +78,10 @@ class Asking:
         """Weighted sources that have lists: source, version id, weight."""
         versions = self.live.versions
         return [(s, versions[s], weight) for s, weight in self.weights.items() if s in versions]
+
+    def for_pool(self) -> PoolQuestion:
+        """What the pool of the placement's kind is asked."""
+        return PoolQuestion(self.request, self.shopper, self.catalogue, self.live, self.memory, self.now)
 
     def give(self, rung: Rung, sources: Iterable[SourceLists]) -> Gathered | None:
         """The rung, if it has any list."""
@@ -81,26 +95,27 @@ class Asking:
 
 def gather(asking: Asking) -> Gathered:
     """The best rung that has lists; the last, an empty CATALOGUE, always exists."""
-    kind = asking.placement.kind
-    if kind == PlacementKind.NEW:
-        return _arrivals(asking)
-    if kind == PlacementKind.TRENDING:
-        return _shared(asking) or _nothing(asking)
-    climbs = (
-        [_by_shopper, _by_session] if kind == PlacementKind.SHOPPER else [_by_items, _by_shopper, _by_session]
-    )
-    for climb in climbs:
-        gathered = climb(asking)
+    kind = KINDS[asking.placement.kind]
+    if kind.pooled or asking.request.rank:
+        pool = pool_of(asking.for_pool(), kind)
+        if pool is not None:
+            return _pooled(asking, kind, pool)
+    return _climbed(asking, kind, kind.rungs) or _nothing(asking)
+
+
+def _climbed(asking: Asking, kind: Kind, rungs: Iterable[Rung]) -> Gathered | None:
+    for rung in rungs:
+        gathered = CLIMBS[rung](asking, kind)
         if gathered is not None:
             return gathered
-    return _by_segment(asking) or _shared(asking) or _nothing(asking)
+    return None
 
 
 def _nothing(asking: Asking) -> Gathered:
     return Gathered(Rung.CATALOGUE, (), tuple(asking.tried), tuple(asking.weights))
 
 
-def _by_shopper(asking: Asking) -> Gathered | None:
+def _by_shopper(asking: Asking, kind: Kind) -> Gathered | None:
     """The shopper's own lists, and the shared ones as the shopper gets them. Shared lists alone are this rung
     only where the weights name nothing else and there is anything to take out of them.
     """
@@ -145,41 +160,47 @@ def _left_for(asking: Asking, stored: StoredList) -> StoredList:
     return StoredList(stored.ids[keep], stored.scores[keep])
 
 
-def _by_items(asking: Asking) -> Gathered | None:
+def _by_items(asking: Asking, kind: Kind) -> Gathered | None:
     if not asking.items:
         asking.tried.append((Rung.ITEMS, "no_items"))
         return None
-    gathered = asking.give(Rung.ITEMS, _item_lists(asking, asking.items[::-1], "item"))
+    gathered = asking.give(Rung.ITEMS, _item_lists(asking, kind, asking.items[::-1], "item"))
     if gathered is None:
         asking.tried.append((Rung.ITEMS, "no_lists"))
     return gathered
 
 
-def _by_session(asking: Asking) -> Gathered | None:
+def _by_session(asking: Asking, kind: Kind) -> Gathered | None:
     # A home page may be told what the visitor looked at; that counts before what events have reported.
-    seen = list(dict.fromkeys([*reversed(asking.items), *asking.shopper.recent]))
+    seen = []
+    if asking.personalised:
+        seen = list(dict.fromkeys([*reversed(asking.items), *asking.shopper.recent]))
     if not seen:
         asking.tried.append((Rung.SESSION, "no_events"))
         return None
-    gathered = asking.give(Rung.SESSION, _item_lists(asking, seen, "session"))
+    gathered = asking.give(Rung.SESSION, _item_lists(asking, kind, seen, "session"))
     if gathered is None:
         asking.tried.append((Rung.SESSION, "no_lists"))
     return gathered
 
 
-def _item_lists(asking: Asking, product_ids: Sequence[int], scope: str) -> list[SourceLists]:
+def _item_lists(asking: Asking, kind: Kind, product_ids: Sequence[int], scope: str) -> list[SourceLists]:
     """Per source, its lists for these products, those that say most first, combined into one."""
-    product_ids = product_ids[:COMBINED_MAX]
+    product_ids = product_ids[:SEEDS_MAX]
     versioned = asking.versioned()
     found = asking.memory.read_lists(
         [(version, int(ListScope.ITEM), pk) for _, version, _ in versioned for pk in product_ids]
     )
+    known = {pk for _, _, pk in found}
+    product_ids = [pk for pk in product_ids if pk in known][: kind.seeds]
     sources = []
     for source, version, weight in versioned:
-        lists = [found[key] for pk in product_ids if (key := (version, int(ListScope.ITEM), pk)) in found]
-        if lists:
-            combined = combine(lists, asking.publication.normalisation)
-            sources.append(SourceLists(source, version, weight, combined, scope, len(lists)))
+        seeds = tuple(
+            (pk, found[key]) for pk in product_ids if (key := (version, int(ListScope.ITEM), pk)) in found
+        )
+        if seeds:
+            combined = combine([stored for _, stored in seeds], asking.publication.normalisation)
+            sources.append(SourceLists(source, version, weight, combined, scope, len(seeds), seeds))
     return sources
 
 
@@ -192,8 +213,15 @@ def combine(lists: Sequence[StoredList], normalisation: str) -> StoredList:
     return StoredList(blended.ids, blended.scores.astype(np.float32))
 
 
-def _by_segment(asking: Asking) -> Gathered | None:
-    region = asking.shopper.region
+def _by_segment(asking: Asking, kind: Kind) -> Gathered | None:
+    """What sells in the visitor's region: as the request says, else as the shopper agreed to be known; a
+    placement of what is trending takes only a region that it is asked for.
+    """
+    region = ""
+    if asking.personalised:
+        region = asking.request.context.region
+        if not region and asking.placement.kind != PlacementKind.TRENDING:
+            region = asking.shopper.region
     known = asking.live.segments.get(segment_key(region)) if region else None
     if known is None:
         asking.tried.append((Rung.SEGMENT, "no_lists" if region else "no_region"))
@@ -204,17 +232,42 @@ def _by_segment(asking: Asking) -> Gathered | None:
     )
 
 
-def _shared(asking: Asking) -> Gathered | None:
-    """Lists that are the same for everybody: the trend, else what is popular, else any model's."""
+def _by_category(asking: Asking, kind: Kind) -> Gathered | None:
+    """What sells, and sells more than it used to, in the category of the page."""
+    category = asking.request.category
+    sources = _category_lists(asking) if category else []
+    gathered = asking.give(Rung.CATEGORY, sources)
+    if gathered is None:
+        asking.tried.append((Rung.CATEGORY, "no_lists" if category else "no_category"))
+    return gathered
+
+
+def _category_lists(asking: Asking) -> list[SourceLists]:
+    known = asking.live.categories.get(category_key(asking.request.category), {})
+    return [
+        SourceLists(source, version, weight, known[source], "category")
+        for source, version, weight in asking.versioned()
+        if source in known
+    ]
+
+
+def _trending(asking: Asking, kind: Kind) -> Gathered | None:
     if asking.placement.kind == PlacementKind.TRENDING:
         return _shared_weighted(asking)
-    for rung, source in ((Rung.TRENDING, TREND), (Rung.POPULAR, POPULAR)):
-        stored = everyone_list(asking.live, source)
-        if stored is not None:
-            version = asking.live.versions[source]
-            return asking.give(rung, [SourceLists(source, version, 1.0, stored, "everyone")])
+    return _shared(asking, Rung.TRENDING, TREND)
+
+
+def _popular(asking: Asking, kind: Kind) -> Gathered | None:
+    return _shared(asking, Rung.POPULAR, POPULAR)
+
+
+def _shared(asking: Asking, rung: Rung, source: str) -> Gathered | None:
+    """A list that is the same for everybody."""
+    stored = everyone_list(asking.live, source)
+    if stored is None:
         asking.tried.append((rung, "no_lists"))
-    return None
+        return None
+    return asking.give(rung, [SourceLists(source, asking.live.versions[source], 1.0, stored, "everyone")])
 
 
 def _shared_weighted(asking: Asking) -> Gathered | None:
@@ -226,14 +279,7 @@ def _shared_weighted(asking: Asking) -> Gathered | None:
     trending = any(source.source == TREND for source in sources)
     if not trending:
         asking.tried.append((Rung.TRENDING, "no_lists"))
-    if sources:
-        return asking.give(Rung.TRENDING if trending else Rung.POPULAR, sources)
-    stored = everyone_list(asking.live, POPULAR)
-    if stored is None:
-        asking.tried.append((Rung.POPULAR, "no_lists"))
-        return None
-    popular = SourceLists(POPULAR, asking.live.versions[POPULAR], 1.0, stored, "everyone")
-    return asking.give(Rung.POPULAR, [popular])
+    return asking.give(Rung.TRENDING if trending else Rung.POPULAR, sources)
 
 
 def everyone_list(live: LiveState, source: str) -> StoredList | None:
@@ -242,25 +288,45 @@ def everyone_list(live: LiveState, source: str) -> StoredList | None:
     return stored if stored is not None and len(stored.ids) else None
 
 
-def _arrivals(asking: Asking) -> Gathered:
-    """The newest products, ranked by how new they are and by the shopper's lists cut down to them."""
-    gathered = _by_shopper(asking) or _by_session(asking)
-    wanted = np.asarray(asking.arrivals, dtype=np.int64)
-    sources = []
-    weight = asking.weights.get(NEWNESS, 0.0)
-    if weight or gathered is None:
-        newness = StoredList(wanted, np.arange(len(wanted), 0, -1, dtype=np.float32))
-        sources.append(SourceLists(NEWNESS, None, weight or 1.0, newness, "new"))
-    personal = False
-    for source in gathered.sources if gathered is not None else ():
-        mask = np.isin(source.found.ids, wanted)
-        if mask.any():
-            cut = StoredList(source.found.ids[mask], source.found.scores[mask])
-            sources.append(
-                SourceLists(
-                    source.source, source.version_id, source.weight, cut, source.scope, source.combined
-                )
-            )
-            personal = True
-    rung = gathered.rung if gathered is not None and personal else Rung.NEW
-    return asking.give(rung, sources) or _nothing(asking)
+def _pooled(asking: Asking, kind: Kind, pool: Pool) -> Gathered:
+    """The products of the kind's pool, by their own scores and by the shopper's lists cut down to them."""
+    gathered = _climbed(asking, kind, (Rung.SHOPPER, Rung.SESSION))
+    found = (*(gathered.sources if gathered is not None else ()), *_pool_lists(asking, gathered))
+    cut = [source for source in (_cut(source, pool) for source in found) if len(source.found.ids)]
+    sources: list[SourceLists] = []
+    weight = asking.weights.get(pool.source, 0.0)
+    if weight or not cut:
+        sources.append(SourceLists(pool.source, None, weight or 1.0, pool.found, pool.source))
+    sources += cut
+    personal = gathered is not None and any(source.scope in PERSONAL_SCOPES for source in cut)
+    rung = gathered.rung if gathered is not None and personal else pool.rung
+    given = asking.give(rung, sources)
+    return replace(given, pool=pool) if given is not None else _nothing(asking)
+
+
+def _pool_lists(asking: Asking, gathered: Gathered | None) -> list[SourceLists]:
+    """Lists everybody shares, for sources the shopper has none of; of the category, if one was asked."""
+    named = {source.source for source in gathered.sources} if gathered is not None else set()
+    shared = _category_lists(asking) if asking.request.category else []
+    named |= {source.source for source in shared}
+    for source, version, weight in asking.versioned():
+        stored = asking.live.everyone.get(version)
+        if source not in named and source in asking.live.shared and stored is not None:
+            shared.append(SourceLists(source, version, weight, stored, "everyone"))
+    return shared
+
+
+def _cut(source: SourceLists, pool: Pool) -> SourceLists:
+    mask = np.isin(source.found.ids, pool.found.ids)
+    return replace(source, found=StoredList(source.found.ids[mask], source.found.scores[mask]))
+
+
+CLIMBS: Mapping[Rung, Callable[[Asking, Kind], Gathered | None]] = {
+    Rung.SHOPPER: _by_shopper,
+    Rung.ITEMS: _by_items,
+    Rung.SESSION: _by_session,
+    Rung.CATEGORY: _by_category,
+    Rung.SEGMENT: _by_segment,
+    Rung.TRENDING: _trending,
+    Rung.POPULAR: _popular,
+}

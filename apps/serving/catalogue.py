@@ -14,7 +14,7 @@ import orjson
 from django.db import connection
 
 from apps.merchandising.rules import FactsTable, ProductFacts
-from apps.merchandising.rules.facts import tags_of
+from apps.merchandising.rules.facts import category_prefixes, tags_of
 
 # A transaction stamps its rows before it commits, so look this far behind the newest row seen.
 OVERLAP = timedelta(minutes=5)
@@ -29,7 +29,7 @@ COLUMNS = """
 SELECT p.id, p.sku, p.title, coalesce(c.path, ''), p.brand, p.price::float8, p.currency, p.stock, p.image_url,
        p.attributes, p.group_key, extract(epoch FROM p.available_from)::float8,
        extract(epoch FROM p.available_until)::float8, extract(epoch FROM p.first_seen_at)::float8,
-       p.placeholder, p.updated_at,
+       p.placeholder, p.updated_at, p.list_price::float8,
        (SELECT jsonb_object_agg(t.language, t.title) FROM catalog_producttext t WHERE t.product_id = p.id)
 FROM catalog_product p LEFT JOIN catalog_category c ON c.id = p.category_id
 """
@@ -43,7 +43,9 @@ TOTALS = "SELECT (SELECT count(*) FROM catalog_product), (SELECT count(*) FROM c
 
 @dataclass(slots=True)
 class CatalogueItem(ProductFacts):
-    """A product with what a slate shows. first_seen: epoch seconds. titles: by language code."""
+    """A product with what a slate shows. first_seen: epoch seconds. titles: by language code.
+    list_price: what it cost before a promotion.
+    """
 
     title: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
@@ -51,6 +53,14 @@ class CatalogueItem(ProductFacts):
     image: str = ""
     first_seen: float = 0.0
     updated_at: datetime | None = None
+    list_price: float | None = None
+
+    @property
+    def discount(self) -> float:
+        """By how much of the price before it the price is down, 0 to 1; 0 when it is not."""
+        if self.price is None or self.list_price is None or not 0 <= self.price < self.list_price:
+            return 0.0
+        return 1.0 - self.price / self.list_price
 
     def title_in(self, language: str) -> str:
         """The title in this language, else the product's own."""
@@ -79,7 +89,8 @@ def item_from_row(row: Sequence[Any]) -> CatalogueItem:
         first_seen=row[13],
         listed=not row[14],
         updated_at=row[15],
-        titles=orjson.loads(row[16]) if row[16] else {},
+        list_price=row[16],
+        titles=orjson.loads(row[17]) if row[17] else {},
     )
 
 
@@ -92,6 +103,8 @@ class Catalogue:
         self.table = FactsTable(self.items, self.by_sku)
         self._newest: list[int] | None = None
         self._groups: dict[str, list[int]] | None = None
+        self._promoted: dict[int, float] | None = None
+        self._categories: dict[str, list[int]] | None = None
         self._stamp: datetime | None = None
         self._totals: tuple[int, int] = (0, 0)
         self._counted_at = 0.0
@@ -153,7 +166,7 @@ class Catalogue:
             self.by_sku[item.sku] = item
             if self._stamp is None or (item.updated_at and item.updated_at > self._stamp):
                 self._stamp = item.updated_at
-        self._newest = self._groups = None
+        self._newest = self._groups = self._promoted = self._categories = None
 
     @property
     def newest(self) -> list[int]:
@@ -181,6 +194,27 @@ class Catalogue:
             if item.first_seen <= moment and item.unavailable(moment) is None:
                 found.append(product_id)
         return found
+
+    @property
+    def promoted(self) -> Mapping[int, float]:
+        """Products whose price is down, with their discount."""
+        promoted = self._promoted
+        if promoted is None:
+            items = list(self.items.values())
+            promoted = {item.product_id: item.discount for item in items if item.discount > 0}
+            self._promoted = promoted
+        return promoted
+
+    def in_category(self, path: str) -> Sequence[int]:
+        """Products of this category and those below it, the one that came in last first."""
+        categories = self._categories
+        if categories is None:
+            categories = {}
+            for product_id in self.newest:
+                for prefix in category_prefixes(self.items[product_id].category):
+                    categories.setdefault(prefix, []).append(product_id)
+            self._categories = categories
+        return categories.get(path, ())
 
     def variants(self, product_ids: Iterable[int]) -> set[int]:
         """These products and all variants of them."""

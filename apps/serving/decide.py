@@ -8,10 +8,11 @@ from datetime import datetime
 
 from apps.core import clock
 from apps.core.errors import InvalidInput
-from apps.merchandising.models import PlacementKind
+from apps.merchandising.models import SeenAction
 from apps.merchandising.rules import Candidate, RuleContext, RuledSlate, rules_apply
 from apps.ml.blend import BlendResult, blend_lists
 from apps.serving.candidates import POPULAR, TREND, Asking, Gathered, everyone_list, gather
+from apps.serving.kinds import KINDS
 from apps.serving.live import PublicationState
 from apps.serving.memory import Memory, memory_current
 from apps.serving.shoppers import ShopperState
@@ -22,6 +23,8 @@ ITEMS_MAX = 50
 CATALOGUE = "catalogue"
 # Places are filled from these when the blend leaves some empty, in this order; then from the catalogue.
 FILL = (TREND, POPULAR)
+# What was just seen stands behind the rest of the blend; then come the placement's own products, then fill.
+SEEN_TIER, POOL_TIER = 1, 2
 # A limit gives way after this many products were looked at; an empty place is worth looking at all of them.
 RELAXED_SEARCH_MAX = 2_000
 FILL_BLOCK = 500
@@ -56,8 +59,13 @@ def decide(request: SlateRequest, publication: PublicationState | None = None) -
         raise InvalidInput(field="items", value=len(request.items), remedy=f"Name at most {ITEMS_MAX} items.")
     now = request.now or clock.now()
     shopper = ShopperState()
-    if request.shopper or request.session:
-        shopper = memory.read_shopper(request.shopper or "", request.session)
+    if request.personalised and (request.shopper or request.session):
+        shopper = memory.read_shopper(
+            request.shopper or "", request.session, placement.bought_days, placement.seen_minutes
+        )
+    personalised = request.personalised and not shopper.opted_out
+    if not personalised:
+        shopper = ShopperState()
     known = [catalogue.by_sku[sku].product_id for sku in request.items if sku in catalogue.by_sku]
     asking = Asking(
         memory=memory,
@@ -67,7 +75,9 @@ def decide(request: SlateRequest, publication: PublicationState | None = None) -
         publication=publication or placement.publication,
         shopper=shopper,
         items=list(dict.fromkeys(known)),
-        arrivals=catalogue.arrivals(now) if placement.kind == PlacementKind.NEW else (),
+        request=request,
+        now=now,
+        personalised=personalised,
     )
     gathered = gather(asking)
     blend = blend_lists(
@@ -98,6 +108,8 @@ def _excluded(asking: Asking) -> dict[int, str]:
         excluded.update(dict.fromkeys(asking.shopper.bought, "bought"))
     if asking.shopper.disliked:
         excluded.update(dict.fromkeys(asking.catalogue.variants(asking.shopper.disliked), "disliked"))
+    if asking.placement.seen_action == SeenAction.HIDE and asking.shopper.seen:
+        excluded.update(dict.fromkeys(asking.shopper.seen, "seen"))
     if asking.items:
         excluded.update(dict.fromkeys(asking.catalogue.variants(asking.items), "in_request"))
     return excluded
@@ -109,12 +121,20 @@ def _rule(decision: Decision) -> None:
     asking, blend = decision.asking, decision.blend
     table, ruleset = asking.catalogue.table, asking.publication.rules
     ids = blend.ids.tolist()
-    candidates = list(map(Candidate, ids, blend.scores.tolist()))
+    if asking.placement.seen_action == SeenAction.LAST and asking.shopper.seen:
+        seen = asking.shopper.seen
+        tiers = [SEEN_TIER if product_id in seen else 0 for product_id in ids]
+        candidates = list(map(Candidate, ids, blend.scores.tolist(), tiers))
+    else:
+        candidates = list(map(Candidate, ids, blend.scores.tolist()))
     decision.ruled = rules_apply(candidates, table, ruleset, context)
     named = set(ids)
     fill: dict[int, str] = {}
-    for tier, source, block in _fill_blocks(asking):
+    only_pool = decision.gathered.pool is not None and KINDS[asking.placement.kind].strict
+    for tier, source, block in _fill_blocks(decision):
         trace = decision.ruled.trace
+        if tier > POOL_TIER and only_pool and decision.ruled.items:
+            break
         if not trace["missing"] and (not trace["relaxed"] or len(fill) >= RELAXED_SEARCH_MAX):
             break
         more = [pk for pk in block if pk not in named]
@@ -126,17 +146,22 @@ def _rule(decision: Decision) -> None:
     decision.fill = fill
 
 
-def _fill_blocks(asking: Asking) -> Iterator[tuple[int, str, Sequence[int]]]:
-    """Fill in its order: tier, source and product ids. The catalogue comes in ever larger blocks, for usually
-    the first is enough.
+def _fill_blocks(decision: Decision) -> Iterator[tuple[int, str, Sequence[int]]]:
+    """Fill in its order: tier, source and product ids; the rest of the placement's own pool first. The
+    catalogue comes in ever larger blocks, for usually the first is enough.
     """
-    for tier, source in enumerate(FILL, 1):
+    asking, pool = decision.asking, decision.gathered.pool
+    if pool is not None:
+        yield POOL_TIER, pool.source, pool.found.ids.tolist()
+        if asking.request.rank:
+            return
+    for tier, source in enumerate(FILL, POOL_TIER + 1):
         stored = everyone_list(asking.live, source)
         if stored is not None:
             yield tier, source, stored.ids.tolist()
     newest, start, size = asking.catalogue.newest, 0, FILL_BLOCK
     while start < len(newest):
-        yield len(FILL) + 1, CATALOGUE, newest[start : start + size]
+        yield POOL_TIER + len(FILL) + 1, CATALOGUE, newest[start : start + size]
         start, size = start + size, size * 2
 
 

@@ -115,8 +115,8 @@ def why_not(sku: str, request: SlateRequest, publication: PublicationState | Non
     {"product_id", "sku", "shown", "position", "gate", "code", "rule", "params", "parts", "definition"}.
     gate: "" when it is shown; else availability, excluded, hide, filter, variant, limit, page (see
     rules.Drop), or "sources": 'not_listed' (no source has it in its best n), 'weight_zero' (only sources of
-    weight 0 have it), 'not_new'. parts: as in the trace, when sources list it. Raises InvalidInput for an
-    unknown sku.
+    weight 0 have it), or "pool" with the code of what the placement's kind shows alone. parts: as in the
+    trace, when sources list it. Raises InvalidInput for an unknown sku.
     """
     decision = decide(replace(request, explain=True), publication)
     asking = decision.asking
@@ -168,8 +168,9 @@ def _drop_of(decision: Decision, product_id: int) -> dict[str, Any]:
     for item in decision.ruled.items:
         if asking.catalogue.items[item.product_id].group == facts.group:
             return {**missing, "gate": "variant", "code": "variant", "params": {"of": item.product_id}}
-    if asking.arrivals and product_id not in asking.arrivals:
-        return {**missing, "gate": "sources", "code": "not_new"}
+    pool = decision.gathered.pool
+    if pool is not None and product_id not in pool.found.ids:
+        return {**missing, "gate": "pool", "code": pool.source}
     idle = _idle_sources(decision, product_id)
     if idle:
         return {**missing, "gate": "sources", "code": "weight_zero", "params": {"sources": idle}}

@@ -45,7 +45,16 @@ class StoredList:
 
 def segment_key(region: str) -> int:
     """The key of a region's lists: a stable number, for lists are found by number."""
-    digest = hashlib.blake2b(f"region:{region.casefold()}".encode(), digest_size=8).digest()
+    return _key(f"region:{region.casefold()}")
+
+
+def category_key(path: str) -> int:
+    """The key of a category's lists."""
+    return _key(f"category:{path.casefold()}")
+
+
+def _key(name: str) -> int:
+    digest = hashlib.blake2b(name.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 

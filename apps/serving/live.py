@@ -4,29 +4,38 @@ One cheap query over the small tables themselves says whether anything changed: 
 change, so none can forget to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from django.db import connection
 
+from apps.core import clock
 from apps.core.errors import NotFound
+from apps.merchandising.models import SeenAction
 from apps.merchandising.rules import RuleSet, rules_parse
 from apps.ml.registry import FAMILIES
+from apps.serving.auction import Offer
+from apps.serving.kinds import KINDS
 from apps.serving.lists import StoredList, lists_read
 from apps.serving.models import ListScope
+from apps.serving.offers import offers_read
 
 # One row that changes whenever anything a slate stands on (but products) changes.
 FINGERPRINT = """
 SELECT (SELECT md5(string_agg(p::text, ',' ORDER BY p.id)) FROM merchandising_placement p),
        (SELECT string_agg(concat_ws(':', v.id, v.status, b.completed_at), ',' ORDER BY v.id)
         FROM training_modelversion v JOIN serving_listbuild b ON b.version_id = v.id
-        WHERE b.completed_at IS NOT NULL)
+        WHERE b.completed_at IS NOT NULL),
+       (SELECT concat_ws(':', sum(c.xmin::text::bigint), count(*)) FROM merchandising_campaign c),
+       (SELECT concat_ws(':', max(d.id), sum(d.xmin::text::bigint)) FROM merchandising_campaignday d
+        WHERE d.day > current_date - 2),
+       (SELECT s.time_zone FROM accounts_shopsettings s), (SELECT current_date)
 """
 PLACEMENTS = """
-SELECT p.code, p.kind, p.name, p.page_size, p.repeat_purchases,
-       b.id, b.number, b.weights, b.normalisation, b.rules
+SELECT p.code, p.kind, p.name, p.page_size, p.repeat_purchases, p.bought_days, p.seen_action, p.seen_minutes,
+       p.second_price, p.trace_share, b.id, b.number, b.weights, b.normalisation, b.rules
 FROM merchandising_placement p JOIN merchandising_publication b ON b.id = p.live_publication_id
 WHERE p.archived_at IS NULL ORDER BY p.id
 """
@@ -40,7 +49,12 @@ WHERE b.completed_at IS NOT NULL AND v.status IN ('live', 'retired')
   AND EXISTS (SELECT 1 FROM training_modelversion l WHERE l.recipe_id = r.id AND l.status = 'live')
 ORDER BY r.id, (v.status = 'live') DESC, b.completed_at DESC
 """
-SEGMENTS = "SELECT key FROM serving_candidatelist WHERE version_id = %s AND scope = %s"
+KEYS = """
+SELECT scope, key FROM serving_candidatelist WHERE version_id = %s AND scope = ANY(%s)
+ORDER BY scope, key LIMIT %s
+"""
+# Lists of regions and categories that are held in memory, of one version: some 1.2 kB each.
+SHARED_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,11 @@ class PlacementState:
     page_size: int
     repeat_purchases: bool
     publication: PublicationState
+    bought_days: int | None = None
+    seen_action: str = SeenAction.KEEP
+    seen_minutes: int = 60
+    second_price: bool = False
+    trace_share: float = 0.0
 
 
 def publication_preview(
@@ -76,8 +95,9 @@ def publication_preview(
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """All of it at one moment. versions: source to the version whose lists are served. shared: sources with
-    one list for every shopper. everyone: version id to its list for anybody. segments: segment key to the
-    source and its list.
+    one list for every shopper. families: source to its model family. everyone: version id to its list for
+    anybody. segments: segment key to the source and its list. categories: category key to its list by source.
+    offers: what sponsors offer.
     """
 
     fingerprint: tuple[Any, ...] | None = None
@@ -86,6 +106,9 @@ class LiveState:
     shared: frozenset[str] = frozenset()
     everyone: Mapping[int, StoredList] = field(default_factory=dict)
     segments: Mapping[int, tuple[str, StoredList]] = field(default_factory=dict)
+    families: Mapping[str, str] = field(default_factory=dict)
+    categories: Mapping[int, Mapping[str, StoredList]] = field(default_factory=dict)
+    offers: Sequence[Offer] = ()
 
     def placement(self, code: str) -> PlacementState:
         """The placement of this code; NotFound names those there are."""
@@ -110,17 +133,25 @@ def live_read(known: LiveState) -> LiveState:
         versions = {str(code): int(version_id) for code, version_id, _ in rows}
         shared = frozenset(str(code) for code, _, family in rows if _is_shared(family))
         keys = [(version_id, int(ListScope.EVERYONE), 0) for version_id in versions.values()]
-        segment_keys: list[tuple[int, int, int]] = []
+        scopes = [int(ListScope.SEGMENT), int(ListScope.CATEGORY)]
         for version_id in versions.values():
-            cursor.execute(SEGMENTS, [version_id, int(ListScope.SEGMENT)])
-            segment_keys += [(version_id, int(ListScope.SEGMENT), key) for (key,) in cursor.fetchall()]
-    lists = lists_read(keys + segment_keys)
+            cursor.execute(KEYS, [version_id, scopes, SHARED_MAX])
+            keys += [(version_id, scope, key) for scope, key in cursor.fetchall()]
+    lists = lists_read(keys)
     sources = {version_id: source for source, version_id in versions.items()}
     everyone = {key[0]: found for key, found in lists.items() if key[1] == ListScope.EVERYONE}
     segments = {
         key[2]: (sources[key[0]], found) for key, found in lists.items() if key[1] == ListScope.SEGMENT
     }
-    return LiveState(fingerprint, placements, versions, shared, everyone, segments)
+    categories: dict[int, dict[str, StoredList]] = {}
+    for (version_id, scope, key), found in lists.items():
+        if scope == ListScope.CATEGORY:
+            categories.setdefault(key, {})[sources[version_id]] = found
+    families = {str(code): str(family) for code, _, family in rows}
+    offers = offers_read(clock.now())
+    return LiveState(
+        fingerprint, placements, versions, shared, everyone, segments, families, categories, offers
+    )
 
 
 def _is_shared(family: str) -> bool:
@@ -128,11 +159,12 @@ def _is_shared(family: str) -> bool:
 
 
 def _placement(row: tuple[Any, ...], known: LiveState) -> PlacementState:
-    code, kind, name, page_size, repeat_purchases, pk, number, weights, normalisation, rules = row
+    code, kind, name, page_size, repeats, *handling, pk, number, weights, normalisation, rules = row
     before = known.placements.get(code)
     if before is not None and before.publication.id == pk:
         publication = before.publication  # immutable, and its rules are warm
     else:
         ruleset = RuleSet(rules_parse(orjson.loads(rules)))
         publication = PublicationState(orjson.loads(weights), ruleset, normalisation, pk, number)
-    return PlacementState(code, kind, name, page_size, repeat_purchases, publication)
+    repeats = repeats or KINDS[kind].repeats
+    return PlacementState(code, kind, name, page_size, repeats, publication, *handling)

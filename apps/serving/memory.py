@@ -21,6 +21,7 @@ from apps.core.errors import ServiceUnavailable
 from apps.serving.catalogue import Catalogue
 from apps.serving.lists import ListKey, StoredList, lists_read
 from apps.serving.live import LiveState, live_read
+from apps.serving.prepared import Prepared
 from apps.serving.shoppers import ShopperState, shopper_read
 
 logger = logging.getLogger(__name__)
@@ -89,18 +90,31 @@ class Memory:
                 return found
         return {key: known for key in keys if (known := self._lists.get(key)) is not None}
 
-    def read_shopper(self, shopper: str, session: str) -> ShopperState:
+    def read_shopper(
+        self, shopper: str, session: str, bought_days: int | None = None, seen_minutes: int = 0
+    ) -> ShopperState:
         """What is known of a shopper or session: from the database, or remembered while it is away."""
         name = (shopper, session)
         if not self.away:
             try:
-                state = shopper_read(shopper=shopper, session=session)
+                state = shopper_read(
+                    shopper=shopper, session=session, bought_days=bought_days, seen_minutes=seen_minutes
+                )
             except OUTAGE as error:
                 self.outage(error)
             else:
                 self._keep(self._shoppers, {name: state}, SHOPPERS_REMEMBERED)
                 return state
         return self._shoppers.get(name) or ShopperState()
+
+    def read_rows(self, query: Prepared, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows of a query; none while the database is away."""
+        if not self.away:
+            try:
+                return query.rows(values)
+            except OUTAGE as error:
+                self.outage(error)
+        return []
 
     def _keep(self, memory: OrderedDict[K, V], found: Mapping[K, V], size: int) -> None:
         with self._keeping:

@@ -11,7 +11,7 @@ from apps.events.exposures import ExposureRow
 from apps.merchandising.rules import RuledItem
 from apps.ml.blend import BlendResult
 from apps.serving.catalogue import NEW_DAYS, CatalogueItem
-from apps.serving.decide import FILL, Decision, decide
+from apps.serving.decide import FILL, POOL_TIER, SEEN_TIER, Decision, decide
 from apps.serving.explain import trace_of
 from apps.serving.live import PublicationState
 from apps.serving.slate import Slate, SlateItem, SlateRequest
@@ -46,7 +46,7 @@ def slate_of(decision: Decision) -> Slate:
         model_versions=versions,
         shopper_id=asking.shopper.id,
         served_at=decision.now,
-        session=request.session,
+        session=request.session if asking.personalised else "",
         trace=trace_of(decision, items) if request.explain else None,
     )
 
@@ -84,7 +84,7 @@ def _item(
         product_id=facts.product_id,
         sku=facts.sku,
         position=ruled.position,
-        score=ruled.adjusted if ruled.tier == 0 else None,
+        score=ruled.adjusted if ruled.tier <= SEEN_TIER else None,
         source=source,
         parts=parts,
         title=facts.title_in(decision.request.language),
@@ -104,7 +104,7 @@ def _badges(decision: Decision, ruled: RuledItem, facts: CatalogueItem) -> tuple
         badges.append("new")
     if facts.stock is not None and facts.stock <= LOW_STOCK:
         badges.append("low_stock")
-    if ruled.tier:
+    if ruled.tier > POOL_TIER:
         badges.append("fill")
     return tuple(dict.fromkeys(badges))
 

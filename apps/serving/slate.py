@@ -18,7 +18,12 @@ class Rung(StrEnum):
     SHOPPER = "shopper"  # the shopper's own lists
     ITEMS = "items"  # lists of the product or cart that was named
     SESSION = "session"  # lists of what the shopper looked at lately
+    GIVEN = "given"  # the storefront's own order
+    CATEGORY = "category"  # lists of the category page
     NEW = "new"  # the newest products
+    PROMOTION = "promotion"  # products whose price is down
+    AGAIN = "again"  # what the shopper is due to buy again
+    SPONSORED = "sponsored"  # what sponsors pay for
     SEGMENT = "segment"  # the shopper's region
     TRENDING = "trending"
     POPULAR = "popular"

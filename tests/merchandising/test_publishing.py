@@ -17,6 +17,7 @@ from apps.merchandising.selectors import (
     publication_history,
 )
 from apps.merchandising.services import (
+    DEFAULT_PLACEMENTS,
     draft_reset,
     draft_save,
     placement_archive,
@@ -52,7 +53,7 @@ def save(placement: Placement, **changes: Any) -> Draft:
 
 def test_the_defaults_are_made_once_and_are_live() -> None:
     made = placements_ensure()
-    assert {placement.code for placement in made} == {"home", "product", "cart", "trending", "new"}
+    assert {placement.code for placement in made} == {code for code, *_ in DEFAULT_PLACEMENTS}
     assert {placement.kind for placement in made} == set(PlacementKind.values)
     assert placements_ensure() == []
     for placement in placement_list():

@@ -33,7 +33,7 @@ CHECKS = [
 ]
 PATH = "/api/v1/recommendations/{placement}"
 PLACEMENTS = [code for code, *_ in DEFAULT_PLACEMENTS]
-FUZZ = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 # The WSGI application closes its connection after each request, and with it a transaction around the test.
 pytestmark = pytest.mark.usefixtures("committed_db")
@@ -93,7 +93,7 @@ def test_what_the_description_allows_is_answered_with_a_slate(
         assert ("trace" in body) == (case.query.get("explain") in ("1", "true"))
 
 
-@pytest.mark.parametrize("placement", PLACEMENTS)
+@pytest.mark.parametrize("placement", [code for code in PLACEMENTS if code != "again"])
 @FUZZ
 @given(
     shopper=st.sampled_from(["", "s1", "nobody"]),

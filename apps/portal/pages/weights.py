@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.merchandising.blends import NEWNESS
-from apps.merchandising.models import Draft, Placement, PlacementKind
+from apps.merchandising.blends import OWN_SOURCES
+from apps.merchandising.models import Draft, Placement
 from apps.merchandising.services import draft_save
 from apps.portal.access import can_change, locked_reason
 from apps.portal.context_bar import PageContext
@@ -47,7 +47,7 @@ def sliders(placement: Placement, draft: Draft) -> list[Slider]:
     return [
         Slider(source, float(draft.weights.get(code, 0.0)), float(live.get(code, 0.0)), code in ready)
         for code, source in sources_named().items()
-        if (code != NEWNESS or placement.kind == PlacementKind.NEW)
+        if (code not in OWN_SOURCES.values() or OWN_SOURCES.get(placement.kind) == code)
         and (source.active or draft.weights.get(code) or live.get(code))
     ]
 

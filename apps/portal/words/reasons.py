@@ -18,6 +18,11 @@ def rung_words(rung: str) -> str:
         Rung.ITEMS: _("Made from the lists of the products named."),
         Rung.SESSION: _("Made from what the shopper looked at lately: there are no lists of their own yet."),
         Rung.NEW: _("The newest products first."),
+        Rung.GIVEN: _("The storefront's own order: nothing is known of the shopper yet."),
+        Rung.CATEGORY: _("What sells in the category: nothing is known of the shopper yet."),
+        Rung.PROMOTION: _("What is cheaper than before: nothing is known of the shopper yet."),
+        Rung.AGAIN: _("What the shopper has bought before, due ones first."),
+        Rung.SPONSORED: _("What sponsors pay for."),
         Rung.SEGMENT: _("Made for the shopper's region: nothing is known of the shopper yet."),
         Rung.TRENDING: _("What is trending for everyone: nothing is known of the shopper yet."),
         Rung.POPULAR: _("Bestsellers for everyone: nothing is known of the shopper yet."),
@@ -71,6 +76,7 @@ def drop_words(gate: str, code: str, rule: str, params: Mapping[str, Any]) -> st
                     "The shopper has bought it already, and this placement does not repeat purchases."
                 ),
                 "disliked": _("The shopper said they are not interested in it."),
+                "seen": _("The shopper has just looked at it, and this placement leaves that out."),
                 "in_request": _("It is the product, or in the cart, that this slate is made for."),
             }.get(code, _("This request leaves it out."))
         case "hide":
@@ -90,9 +96,16 @@ def drop_words(gate: str, code: str, rule: str, params: Mapping[str, Any]) -> st
                 "rank": params.get("rank", "?"),
                 "page": params.get("page_size", "?"),
             }
+        case "pool":
+            return {
+                "new": _("It is not among the newest products."),
+                "promotion": _("Its price is not down."),
+                "again": _("The shopper has not bought it yet."),
+                "sponsored": _("No sponsor pays for it now."),
+                "given": _("The request does not name it."),
+            }.get(code, _("It is not in the category of the page."))
         case "sources":
             return {
-                "not_new": _("It is not among the newest products."),
                 "weight_zero": _("Only sources with weight 0 name it: %(source_names)s."),
             }.get(code, _("None of the sources has it among its best %(n)s.")) % {
                 "source_names": params.get("source_names", ""),

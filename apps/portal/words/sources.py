@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 from django.utils.translation import gettext_lazy as _
 
-from apps.merchandising.blends import BUILT_IN_SOURCES, NEWNESS
+from apps.merchandising.blends import BUILT_IN_SOURCES, DISCOUNT, DUE, GIVEN, NEWNESS, OWN_SOURCES, SPONSOR
 from apps.training.config_fields import family_facts
 from apps.training.models import Recipe
 from apps.training.selectors import versions_live
 
 COLOURS = 8
-NEWNESS_COLOUR = 8  # the one source without a model has the colour of ink
+OWN_COLOUR = 8  # sources without a model have the colour of ink
 TEXTURES = 6  # plain, stripes four ways, checks: more sources than colours stay apart
 # The built-in sources; a recipe of the shop's own goes by the name it was given.
 NAMES = {
@@ -22,6 +22,10 @@ NAMES = {
     "content": (_("Similar content"), _("Products whose text and category resemble this shopper's.")),
     "als": (_("Taste match"), _("Hidden tastes learned from everybody's history (iALS).")),
     NEWNESS: (_("Newness"), _("How lately a product came into the shop.")),
+    DISCOUNT: (_("Discount"), _("By how much of its price a product is down.")),
+    DUE: (_("Due again"), _("What this shopper is due to buy again.")),
+    SPONSOR: (_("Sponsors"), _("What showing it is expected to earn: click rate times bid.")),
+    GIVEN: (_("Storefront's order"), _("The order in which the storefront sent the products.")),
     "ease": (_("Product links"), _("Links between products learned from everybody's baskets (EASE).")),
 }
 # What fills a slate when the blend has too few products.
@@ -78,8 +82,9 @@ def sources_named() -> dict[str, SourceName]:
         else:
             more[recipe.code] = _recipe_named(recipe, active)
     found |= dict(sorted(more.items(), key=lambda pair: pair[1].name.casefold()))
-    name, summary = NAMES[NEWNESS]
-    found[NEWNESS] = SourceName(NEWNESS, str(name), str(summary), NEWNESS_COLOUR)
+    for texture, code in enumerate(OWN_SOURCES.values()):
+        name, summary = NAMES[code]
+        found[code] = SourceName(code, str(name), str(summary), OWN_COLOUR, texture)
     return found
 
 
@@ -105,7 +110,7 @@ def family_summary(family: str) -> str:
 
 def sources_live() -> set[str]:
     """Codes of the sources that have something to say: a live model, or none needed."""
-    return {NEWNESS, *versions_live()}
+    return {*OWN_SOURCES.values(), *versions_live()}
 
 
 def source_name(code: str, known: dict[str, SourceName]) -> str:
