@@ -1,7 +1,10 @@
 """Immutable snapshots: the shop's data as a folder of Parquet files on which a run can be repeated exactly.
 
     <SHOP_DIR>/snapshots/<hash12>/manifest.json, items.parquet, shoppers.parquet,
-                                  interactions/month=YYYY-MM.parquet
+                                  interactions/month=YYYY-MM.parquet, searches/month=YYYY-MM.parquet
+
+Searches (user_id, basket, timestamp, query) are those of people, anonymous ones (user_id -1) with a session;
+the query is normalised: NFKC, small letters, single spaces. Snapshots before schema 3 have none.
 
 The content hash covers the rows, not the files: equal data gives an equal hash, whatever writes the files.
 """
@@ -35,7 +38,7 @@ from apps.events.kinds import KindFacts, kinds_by_code
 from apps.events.models import EventRole, Interaction
 
 Progress = Callable[[float, str], None]
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Kinds of these roles are kept even where their weight is 0: their values and times carry something.
 KEPT_ROLES = frozenset({EventRole.PURCHASE, EventRole.RETURN, EventRole.RATING, EventRole.DISLIKE})
 # A rating of this value says nothing; 5 counts as the kind's whole weight, 1 as its negative.
@@ -74,9 +77,23 @@ WHERE h.merged_into_id IS NULL AND NOT EXISTS (
     SELECT FROM datasets_leftoutshopper o WHERE o.shopper_id = h.id
 ) ORDER BY h.id
 """
+# What neither a shopper nor a session can be told from leads nowhere.
+SEARCHES = r"""
+SELECT coalesce(h.merged_into_id, i.shopper_id, -1), i.session,
+       extract(epoch FROM i.occurred_at)::float8,
+       lower(trim(regexp_replace(normalize(i.query, NFKC), '\s+', ' ', 'g')))
+FROM events_interaction i LEFT JOIN events_shopper h ON h.id = i.shopper_id
+WHERE NOT i.bot AND i.kind_id = ANY(%(kinds)s) AND i.query ~ '\S'
+  AND (i.shopper_id IS NOT NULL OR i.session <> '')
+  AND i.occurred_at >= %(start)s AND i.occurred_at < %(end)s
+ORDER BY i.occurred_at, 1, i.session, 4, i.client_event_id
+"""
 INTERACTION_TYPES = {
     "user_id": pa.int64(), "item_id": pa.int64(), "kind_id": pa.int64(), "timestamp": pa.float64(),
     "quantity": pa.float64(), "price": pa.float64(), "basket": pa.string(), "value": pa.float64(),
+}  # fmt: skip
+SEARCH_TYPES = {
+    "user_id": pa.int64(), "basket": pa.string(), "timestamp": pa.float64(), "query": pa.string(),
 }  # fmt: skip
 ITEM_TYPES = {
     "item_id": pa.int64(), "sku": pa.string(), "title": pa.string(), "description": pa.string(),
@@ -114,13 +131,15 @@ def snapshot_create(
     with _one_moment():
         report(0.0, "interactions")
         interactions, left_out = _interactions(start, end)
+        report(0.45, "searches")
+        searches = _searches(start, end)
         report(0.5, "products")
         with connection.cursor() as cursor:
             items = table_copy_out(cursor=cursor, query=ITEMS, types=ITEM_TYPES, params={"end": end})
             report(0.6, "shoppers")
             shoppers = table_copy_out(cursor=cursor, query=SHOPPERS, types=SHOPPER_TYPES)
     report(0.7, "hash")
-    tables = {"interactions": interactions, "items": items, "shoppers": shoppers}
+    tables = {"interactions": interactions, "searches": searches, "items": items, "shoppers": shoppers}
     content_hash = tables_hash(tables)
     manifest: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
@@ -208,6 +227,14 @@ def _interactions(start: datetime | None, end: datetime) -> tuple[pa.Table, dict
     return pa.table(columns).filter(pa.array(keep)), left_out
 
 
+def _searches(start: datetime | None, end: datetime) -> pa.Table:
+    """What people searched for, in order of time."""
+    kinds = [fact.id for fact in kinds_by_code().values() if fact.active and fact.role == EventRole.SEARCH]
+    params = {"kinds": kinds, "start": start or datetime(1, 1, 1, tzinfo=UTC), "end": end}
+    with connection.cursor() as cursor:
+        return table_copy_out(cursor=cursor, query=SEARCHES, types=SEARCH_TYPES, params=params)
+
+
 def _of_role(kind_id: Any, kinds: dict[int, KindFacts], role: str) -> Any:
     return np.isin(kind_id, [fact.id for fact in kinds.values() if fact.role == role])
 
@@ -271,10 +298,11 @@ def _folder_write(content_hash: str, tables: dict[str, pa.Table], manifest: dict
     if (place / "manifest.json").is_file():
         return place
     made = place.with_name(f".{place.name}-{uuid.uuid4().hex}")
-    (made / "interactions").mkdir(parents=True)
     try:
-        for name, part in _by_month(tables["interactions"]):
-            pq.write_table(part, made / "interactions" / f"month={name}.parquet", compression="zstd")
+        for table_name in ("interactions", "searches"):
+            (made / table_name).mkdir(parents=True)
+            for name, part in _by_month(tables[table_name]):
+                pq.write_table(part, made / table_name / f"month={name}.parquet", compression="zstd")
         for table_name in ("items", "shoppers"):
             pq.write_table(tables[table_name], made / f"{table_name}.parquet", compression="zstd")
         (made / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")

@@ -1,5 +1,6 @@
 """A snapshot is complete, equal for equal data, and never changes."""
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from apps.core.errors import InvalidInput
 from apps.datasets.models import Snapshot
 from apps.datasets.snapshots import snapshot_create
 from apps.events.models import EventKind, Shopper
+from apps.ml.dataset import Dataset
 from tests.factories.shop import day, event, events_record, products_make, shoppers_make
 
 pytestmark = pytest.mark.django_db
@@ -33,8 +35,8 @@ def record(kind: str, date: str, **fields: Any) -> None:
 def read(snapshot: Snapshot, table: str = "interactions") -> pd.DataFrame:
     """A table of the snapshot."""
     folder = Path(snapshot.path)
-    if table == "interactions":
-        return pd.concat([pd.read_parquet(part) for part in sorted(folder.glob("interactions/*.parquet"))])
+    if table in ("interactions", "searches"):
+        return pd.concat([pd.read_parquet(part) for part in sorted(folder.glob(f"{table}/*.parquet"))])
     return pd.read_parquet(folder / f"{table}.parquet")
 
 
@@ -79,8 +81,49 @@ def test_the_folder_holds_what_the_contract_says() -> None:
     manifest = orjson.loads((folder / "manifest.json").read_bytes())
     assert manifest["content_hash"] == snapshot.content_hash
     assert manifest["counts"]["interactions"] == snapshot.interactions == 4
+    assert manifest["counts"]["searches"] == 1
+    assert manifest["columns"]["searches"] == {
+        "user_id": "int64", "basket": "string", "timestamp": "double", "query": "string",
+    }  # fmt: skip
     assert manifest["window_end"] == NOW.isoformat()
     assert manifest["currency"]
+
+
+def test_searches_lie_beside_the_events() -> None:
+    products_make("a")
+    shoppers_make("s1")
+    record("search", "2026-04-30", sku="", shopper="s1", query="  Ｒed\t MUG ")
+    record("search", "2026-05-01", sku="", shopper="", session="visit-1", query="杯子")
+    record("search", "2026-05-02", sku="", shopper="", session="", query="of nobody")
+    record("search", "2026-05-02", sku="", shopper="s1", query=" ")
+    record("search", "2026-05-02", sku="", shopper="s1", query="crawler", bot=True)
+    record("search", "2026-06-20", sku="", shopper="s1", query="after the window")
+    record("view", "2026-05-01", sku="a", shopper="", session="visit-1")
+    snapshot = snapshot_create(window_end=NOW)
+    frame = read(snapshot, "searches")
+    assert frame["query"].tolist() == ["red mug", "杯子"]
+    assert frame["basket"].tolist()[1] == "visit-1"
+    assert frame["user_id"].tolist() == [Shopper.objects.get(external_id="s1").pk, -1]
+    assert [path.name for path in sorted(Path(snapshot.path).glob("searches/*"))] == [
+        "month=2026-04.parquet",
+        "month=2026-05.parquet",
+    ]
+    heard = Dataset.from_snapshot(snapshot.path).searches
+    assert heard.texts == ("red mug", "杯子")
+    assert heard.user.tolist()[1] == -1
+    record("search", "2026-05-03", sku="", shopper="s1", query="teapot")
+    assert snapshot_create(window_end=NOW).content_hash != snapshot.content_hash
+
+
+def test_a_snapshot_without_searches_still_loads() -> None:
+    products_make("a")
+    record("view", "2026-05-01", sku="a")
+    copy = Path(snapshot_create(window_end=NOW).path)
+    old = copy.parent / "older"
+    shutil.copytree(copy, old, ignore=shutil.ignore_patterns("searches"))
+    dataset = Dataset.from_snapshot(old)
+    assert len(dataset) == 1
+    assert not len(dataset.searches)
 
 
 def test_equal_data_gives_the_same_snapshot_and_other_data_another() -> None:

@@ -299,6 +299,7 @@ class _Player:
         model = rng.integers(len(self.sessions.users), size=count)
         day = np.clip(self.sessions.day[model] + rng.normal(0, 0.02, count), 0, horizon - 0.01)
         ids = len(self.sessions.users) + np.arange(count)
+        typing = rng.spawn(1)[0]  # what is typed leaves all other draws as they are
         for low in range(0, count, 20_000):
             part = slice(low, low + 20_000)
             like = self.sessions.users[model[part]]
@@ -306,6 +307,17 @@ class _Player:
             visit = self._visit(like, when, None)
             want = self.minds.wanting(like, visit.shown, when) + rng.gumbel(0, 1.2, visit.shown.shape)
             picks = np.argsort(-want, axis=1)[:, :2]
+            found = np.flatnonzero((visit.kind == Page.SEARCH) & (visit.target >= 0))
+            chinese = self.population.chinese[like[found]]
+            words = query_words(self.minds.traits, visit.target[found], visit.wording[found], chinese, typing)
+            self.ledger.add(
+                "search",
+                day=day[part][found] + 2 / SECONDS,
+                user=np.full(len(found), -1),
+                session=ids[part][found],
+                query=np.array([self.ledger.query(text) for text in words], dtype=np.int64),
+                app=self.sessions.app[model[part]][found].astype(np.int64),
+            )
             for turn in range(2):
                 stays = np.flatnonzero(rng.random(len(like)) < (1.0, 0.16)[turn])
                 item = visit.shown[stays, picks[stays, turn]]

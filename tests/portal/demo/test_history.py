@@ -71,6 +71,29 @@ def test_searches_are_in_the_shoppers_language(world: World) -> None:
     assert chinese[language == "en"].mean() == 0
 
 
+def test_searches_tell_what_is_opened_next(world: World) -> None:
+    """The words name the category of the next product of the session, mostly; of another session's rarely."""
+    people_only = people(world)
+    events = people_only[people_only["kind"].isin(["search", "view"])]
+    category = world.products.set_index("sku")["category"]
+    events = events.assign(category=events["sku"].map(category), known=events["shopper"] != "")
+    following = events.groupby("session")[["kind", "category", "occurred_at"]].shift(-1)
+    led = (events["kind"] == "search") & (following["kind"] == "view")
+    led &= following["occurred_at"] - events["occurred_at"] < pd.Timedelta(minutes=3)
+    assert led[events["known"]].sum() > 500
+    assert led[~events["known"]].sum() > 500
+    for known in (True, False):
+        mine = led & (events["known"] == known)
+        words, opened = events.loc[mine, "query"].reset_index(drop=True), following.loc[mine, "category"]
+        opened = opened.reset_index(drop=True)
+        usual = opened.groupby(words).agg(lambda names: names.value_counts().index[0])
+        often = words.groupby(words).transform("size") >= 5
+        hits = (words.map(usual) == opened)[often]
+        chance = (words.map(usual) == opened.sample(frac=1, random_state=1).to_numpy())[often]
+        assert hits.mean() > 0.7
+        assert hits.mean() > 4 * chance.mean()
+
+
 def test_weekends_hours_and_seasons_show(world: World) -> None:
     events = people(world)
     starts = events.groupby("session")["occurred_at"].min()
