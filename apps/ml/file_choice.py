@@ -1,8 +1,9 @@
 """Choosing, tuning and blending rankers of plain lists by validation, within seconds; then judging once.
 
-Every component starts from sound settings and moves along one setting at a time, keeping what is better on
-the validation questions. The components found are blended with weights found on the same questions, fitted
-again with the validation items included, and judged on the test questions, which nothing before has seen.
+Every quick component is fitted with sound settings first, so that any budget gives an answer. The better ones
+then move along one setting at a time, keeping what is better on the validation questions; networks learn for
+what is left, by the clock. What was found is blended with weights found on the same questions, fitted again
+with the validation items included, and judged on the test questions, which nothing before has seen.
 """
 
 from __future__ import annotations
@@ -23,30 +24,38 @@ SEARCH_CELLS = 6e7
 """Scores looked at per setting tried."""
 BLEND_CELLS = 1.2e8
 """Scores looked at per component when weights are found."""
-LEAST_SECONDS = 10.0
-"""A component that trains for long is not begun with less than this."""
+TUNED_UNTIL = 0.5
+"""Share of the budget by which the quick components have their settings; without networks, TUNED_ALONE."""
+TUNED_ALONE = 0.6
+BLEND_SHARE = 0.12
+"""Share of the budget that finding weights may take."""
+LEAST_SECONDS = 8.0
+"""A network is not begun with less than this."""
 LEAST_GAIN = 1.002
 """What a blend must gain over its best part to be chosen."""
+HOPELESS = 0.3
+"""Components below this share of the best one's quality are not tuned."""
 Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Component:
-    """One kind of ranker. start: its settings; moves: other values of a setting, in order of promise.
+    """One kind of ranker. title: in words. start: its settings; moves: other values of a setting, in order of
+    promise.
 
-    fit: from lists and settings. read: settings that `replace` on the scorer changes without a new fit.
-    cost: estimated seconds of one fit for these lists. share: of the seconds left, the most its search takes.
-    always: never left out, whatever the budget. prepare: settings that make one fit take at most these
-    seconds, None where there are none; measured on a part of the lists.
+    fit: from lists and settings; a network stops by `options.seconds`. read: settings that `replace` on the
+    scorer changes without a new fit. cost: estimated seconds of one fit for these lists. always: never left
+    out, whatever the budget. prepare: for networks, the settings that use about this many seconds, None where
+    they are too few; measured on a part of the lists.
     """
 
     name: str
+    title: str
     start: Settings
     moves: Sequence[tuple[str, Sequence[Any]]]
     fit: Callable[[EventLists, Settings, TrainOptions], Scorer]
     read: tuple[str, ...] = ()
     cost: Callable[[EventLists, Settings], float] = lambda lists, settings: 0.0
-    share: float = 0.2
     always: bool = False
     prepare: Callable[[EventLists, float, TrainOptions], Settings | None] | None = None
 
@@ -105,7 +114,11 @@ def choose_and_judge(
     if not len(protocol.validation) or not len(protocol.test):
         raise DataMissing("Nobody has enough events to be asked about; see the protocol of the command.")
     warnings: list[str] = []
-    tuned = _tune_all(protocol, components, clock, options, warnings)
+    networks = [one for one in components if one.prepare is not None]
+    search = _Search(protocol, clock, options, warnings, bool(networks))
+    tuned = search.quick([one for one in components if one.prepare is None])
+    tuned += search.networks(networks, tuned)
+    search.compare(tuned)
     by_quality = sorted(tuned, key=lambda one: -one.quality)
     weights, gain = _blend(protocol, by_quality, clock, options)
     best = by_quality[0]
@@ -130,7 +143,13 @@ def choose_and_judge(
         row["settings"] = one.settings
     options.report(Progress("done", 1.0))
     share = {name: round(weight / sum(live.values()), 4) for name, weight in live.items()}
-    words = f"Blend of {joined(list(live), share)}." if blends else f"{chosen} alone was best on validation."
+    titles = {one.name: one.title for one in components}
+    named = {titles[name]: weight for name, weight in share.items()}
+    words = (
+        f"Blend of {joined(list(named), named)}."
+        if blends
+        else f"Nothing tried was better on validation than {best.component.title} alone."
+    )
     return {
         "chosen": chosen,
         "weights": share if blends else {chosen: 1.0},
@@ -167,65 +186,99 @@ def _shown(figures: Figures, names: Mapping[str, str]) -> dict[str, Any]:
     return {name: round(figures[metric], 6) for metric, name in names.items()}
 
 
-def _tune_all(
-    protocol: Protocol,
-    components: Sequence[Component],
-    clock: Clock,
-    options: TrainOptions,
-    warnings: list[str],
-) -> list[Tuned]:
-    """Each component's best settings; those that do not fit into the seconds are left out and named."""
-    tuned: list[Tuned] = []
-    questions = protocol.validation.sample(SEARCH_CELLS)
-    tuning_until = 0.45
-    for place, component in enumerate(components):
-        cost = component.cost(protocol.fitting, component.start)
-        # a fit now, another with the validation items, and time to rank everyone
-        if not component.always and 2.2 * cost > clock.left - 0.25 * clock.budget:
-            warnings.append(
-                f"{component.name} was left out: it needs about {2.2 * cost:.0f} s of the budget."
-            )
-            continue
-        if component.prepare is not None:
-            seconds = (clock.left - 0.2 * clock.budget - sum(one.seconds for one in tuned)) / 2
-            more = component.prepare(protocol.fitting, seconds, options) if seconds > LEAST_SECONDS else None
-            if more is None:
-                warnings.append(f"{component.name} was left out: too little of the budget was left.")
+@dataclass
+class _Search:
+    """What the components are worth and with which settings, within the clock. patient: whether networks
+    follow, for which time is kept.
+    """
+
+    protocol: Protocol
+    clock: Clock
+    options: TrainOptions
+    warnings: list[str]
+    patient: bool
+
+    def __post_init__(self) -> None:
+        self.questions = self.protocol.validation.sample(SEARCH_CELLS)
+        self.metric = f"ndcg{self.protocol.cut}"
+        self.quiet = replace(self.options, on_progress=None)
+
+    def quick(self, components: Sequence[Component]) -> list[Tuned]:
+        """Each with its first settings, then the best ones tuned, best first."""
+        clock, tuned = self.clock, list[Tuned]()
+        for place, component in enumerate(components):
+            cost = component.cost(self.protocol.fitting, component.start)
+            # a fit now, another with the validation items, and time to rank everyone
+            spent = 1.2 * sum(one.seconds for one in tuned) + self.judging(tuned)
+            if not component.always and 2.4 * cost > 0.85 * clock.left - spent:
+                self.warnings.append(
+                    f"{component.name} was left out: it needs about {2.4 * cost:.0f} s of the budget."
+                )
                 continue
-            component = replace(component, start={**component.start, **more})
-        share = clock.used / clock.budget + component.share * max(tuning_until - clock.used / clock.budget, 0)
-        found = _tune(component, protocol, questions, share * clock.budget, clock, options)
-        tuned.append(found)
-        options.report(
-            Progress(
-                "tune",
-                0.05 + 0.6 * (place + 1) / len(components),
-                metric=found.quality,
-                message=f"{component.name}, {found.tried} settings: NDCG@{protocol.cut}",
-            )
-        )
-    # all are compared on the same questions, more of them than the search looked at
-    final = protocol.validation.sample(BLEND_CELLS)
-    if len(final) > len(questions) and clock.left > 0.3 * clock.budget:
+            tuned.append(self.attempt(component, dict(component.start), None))
+            self.report("first", 0.3 * (place + 1) / len(components), tuned[-1])
+        tuned.sort(key=lambda one: -one.quality)
+        hopeful = [one for one in tuned if one.component.moves and one.quality >= HOPELESS * tuned[0].quality]
+        share = TUNED_UNTIL if self.patient else TUNED_ALONE
+        for place, one in enumerate(hopeful):
+            end = min(share * clock.budget, clock.used + clock.left - self.reserve(tuned))
+            until = clock.used + max(end - clock.used, 0.0) * min(1.0, 1.6 / (len(hopeful) - place))
+            found = self.climb(one, until)
+            tuned[tuned.index(one)] = found
+            self.report("tune", 0.3 + 0.25 * (place + 1) / len(hopeful), found)
+        return tuned
+
+    def networks(self, components: Sequence[Component], tuned: Sequence[Tuned]) -> list[Tuned]:
+        """Those for whose learning, now and once more with the validation items, enough seconds are left."""
+        found: list[Tuned] = []
+        for place, component in enumerate(components):
+            prepare, left = component.prepare, len(components) - place
+            # asking a network costs about what the dearest of the others does
+            dearest = max((one.answer for one in tuned), default=0.0) * len(self.protocol.test) * left
+            seconds = (self.clock.left - self.reserve([*tuned, *found]) - 2.0 * dearest) / (2.1 * left)
+            settings = None
+            if prepare is not None and seconds > LEAST_SECONDS:
+                settings = prepare(self.protocol.fitting, seconds, self.options)
+            if settings is None:
+                self.warnings.append(f"{component.name} was left out: too little of the budget was left.")
+                continue
+            options = replace(self.quiet, seconds=seconds)
+            found.append(self.attempt(component, {**component.start, **settings}, None, options))
+            self.report("network", 0.55 + 0.1 * (place + 1) / len(components), found[-1])
+        return found
+
+    def compare(self, tuned: Sequence[Tuned]) -> None:
+        """All on the same questions, more of them than the search looked at, where there is time."""
+        final = self.protocol.validation.sample(BLEND_CELLS)
+        seconds = 1.5 * len(final) * sum(one.answer for one in tuned)
+        if len(final) <= len(self.questions) or seconds > 0.5 * (self.clock.left - self.reserve(tuned)):
+            return
         scorers = {one.component.name: one.scorer for one in tuned}
-        for name, figures in judge_all(scorers, {}, final, options.check).items():
-            next(one for one in tuned if one.component.name == name).quality = figures[f"ndcg{protocol.cut}"]
-    return tuned
+        figures = judge_all(scorers, {}, final, self.options.check)
+        for one in tuned:
+            one.quality = figures[one.component.name][self.metric]
 
+    def judging(self, tuned: Sequence[Tuned]) -> float:
+        """Seconds of the test; z-scores and the blend cost about as much again as the answers."""
+        return 2.0 * len(self.protocol.test) * sum(one.answer for one in tuned)
 
-def _tune(
-    component: Component,
-    protocol: Protocol,
-    questions: Questions,
-    until: float,
-    clock: Clock,
-    options: TrainOptions,
-) -> Tuned:
-    """Coordinate search: at most twice around, while seconds of this component are left."""
-    metric = f"ndcg{protocol.cut}"
-    quiet = replace(options, on_progress=None)
+    def reserve(self, tuned: Sequence[Tuned]) -> float:
+        """Seconds of all that follows the search."""
+        refits = 1.2 * sum(one.seconds for one in tuned)
+        return refits + self.judging(tuned) + BLEND_SHARE * self.clock.budget
 
-    def attempt(settings: Settings, known: Tuned | None) -> Tuned:
+    def report(self, stage: str, fraction: float, found: Tuned) -> None:
+        said = f"{found.component.name}, {found.tried} settings: NDCG@{self.protocol.cut}"
+        self.options.report(Progress(stage, fraction, metric=found.quality, message=said))
+
+    def attempt(
+        self,
+        component: Component,
+        settings: Settings,
+        known: Tuned | None,
+        options: TrainOptions | None = None,
+    ) -> Tuned:
+        """Fitted and judged on the search's questions; not fitted anew where only reading changes."""
         begun = time.monotonic()
         changed = known and [name for name in settings if settings[name] != known.settings[name]]
         if known is not None and changed and set(changed) <= set(component.read):
@@ -233,35 +286,38 @@ def _tune(
             scorer = replace(scorer, **{name: settings[name] for name in changed})
             seconds = known.seconds
         else:
-            scorer = component.fit(protocol.fitting, settings, quiet)
+            scorer = component.fit(self.protocol.fitting, settings, options or self.quiet)
             seconds = time.monotonic() - begun
         begun = time.monotonic()
-        quality = judge(scorer, questions, options.check)[metric]
-        answer = (time.monotonic() - begun) / len(questions)
+        quality = judge(scorer, self.questions, self.options.check)[self.metric]
+        answer = (time.monotonic() - begun) / len(self.questions)
         return Tuned(component, settings, quality, seconds, scorer, answer)
 
-    best = attempt(dict(component.start), None)
-    longest = best.seconds
-    tried = {_key(best.settings)}
-    for _ in range(2):
-        before = best.quality
-        for name, values in component.moves:
-            for value in values:
-                settings = {**best.settings, name: value}
-                if _key(settings) in tried:
-                    continue
-                expected = 0.0 if name in component.read else longest
-                if clock.used + expected > until:
-                    break
-                tried.add(_key(settings))
-                found = attempt(settings, best)
-                longest = max(longest, found.seconds)
-                if found.quality > best.quality:
-                    best = found
-        if best.quality <= before:
-            break
-    best.tried = len(tried)
-    return best
+    def climb(self, best: Tuned, until: float) -> Tuned:
+        """Coordinate search: at most twice around, while seconds of this component are left."""
+        component, clock = best.component, self.clock
+        longest = best.seconds
+        asking = best.answer * len(self.questions)
+        tried = {_key(best.settings)}
+        for _ in range(2):
+            before = best.quality
+            for name, values in component.moves:
+                for value in values:
+                    settings = {**best.settings, name: value}
+                    if _key(settings) in tried:
+                        continue
+                    expected = asking + (0.0 if name in component.read else longest)
+                    if clock.used + expected > until:
+                        break
+                    tried.add(_key(settings))
+                    found = self.attempt(component, settings, best)
+                    longest = max(longest, found.seconds)
+                    if found.quality > best.quality:
+                        best = found
+            if best.quality <= before:
+                break
+        best.tried = len(tried)
+        return best
 
 
 def _key(settings: Settings) -> tuple[tuple[str, Any], ...]:
@@ -272,15 +328,16 @@ def _blend(
     protocol: Protocol, tuned: Sequence[Tuned], clock: Clock, options: TrainOptions
 ) -> tuple[dict[str, float], float]:
     """Weights by component and what they gain on validation; none where there is no time for it."""
-    if len(tuned) < 2 or clock.left < 0.15 * clock.budget:
+    judging = 2.0 * len(protocol.test) * sum(one.answer for one in tuned)
+    if len(tuned) < 2 or clock.left < 0.08 * clock.budget + judging:
         return {}, 0.0
     options.report(Progress("blend", 0.68))
-    seconds = 0.1 * clock.budget
+    seconds = min(BLEND_SHARE * clock.budget, 0.5 * (clock.left - judging))
     per_question = 3.0 * sum(one.answer for one in tuned) + 1e-9
-    affordable = seconds / per_question * protocol.fitting.n_items
+    affordable = 0.5 * seconds / per_question * protocol.fitting.n_items
     questions = protocol.validation.sample(min(BLEND_CELLS, affordable))
     scorers = {one.component.name: one.scorer for one in tuned}
-    until = clock.used + 2.0 * seconds
+    until = clock.used + seconds
     table = BlendTable.build(scorers, questions, options.check)
     return table.weights(protocol.cut, options.seed, options.check, lambda: clock.used > until)
 
@@ -293,21 +350,28 @@ def _refitted(
     options: TrainOptions,
     warnings: list[str],
 ) -> list[Tuned]:
-    """The same settings with the validation items included, the weightiest first; where the seconds do not
-    suffice a component keeps what it learned without them.
+    """The same settings with the validation items included, networks last and by the clock; where the seconds
+    do not suffice a component keeps what it learned without them.
     """
     quiet = replace(options, on_progress=None)
-    order = sorted(used, key=lambda one: (-weights.get(one.component.name, 0.0), -one.quality))
+
+    def place_of(one: Tuned) -> tuple[bool, float, float]:
+        return one.component.prepare is not None, -weights.get(one.component.name, 0.0), -one.quality
+
+    order = sorted(used, key=place_of)
     refitted = []
     # z-scores and the blend cost about as much again as the answers
     judging = 2.0 * len(protocol.test) * sum(one.answer for one in used)
     for place, one in enumerate(order):
         options.report(Progress("refit", 0.7 + 0.15 * place / len(order), message=f"{one.component.name}"))
-        if 1.3 * one.seconds > clock.left - judging and not one.component.always:
+        left = clock.left - judging
+        network = one.component.prepare is not None
+        if (0.6 if network else 1.2) * one.seconds > left and not one.component.always:
             warnings.append(f"{one.component.name} was not fitted again with the validation items: no time.")
             refitted.append(one)
             continue
         begun = time.monotonic()
-        scorer = one.component.fit(protocol.refitting, one.settings, quiet)
+        how = replace(quiet, seconds=min(1.05 * one.seconds, left)) if network else quiet
+        scorer = one.component.fit(protocol.refitting, one.settings, how)
         refitted.append(replace(one, scorer=scorer, seconds=time.monotonic() - begun))
     return refitted

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from apps.ml.base import TrainOptions
 from apps.ml.file_choice import Component, Settings
+from apps.ml.least_squares import Ridge
 from apps.ml.list_scorers import (
+    FactorScorer,
     ItemWeightsScorer,
     LowRankScorer,
     ModelScorer,
@@ -25,27 +25,35 @@ from apps.ml.list_scorers import (
     OwnItemsScorer,
     PopularScorer,
     Scorer,
+    dataset_of,
     popularity,
 )
+from apps.ml.local_regression import LocalHow, local_regression
 from apps.ml.ordered_items import (
     Regression,
-    busiest,
+    Weights,
     discounted,
     follows,
+    moments,
     profiles,
     regression,
+    ridge_of,
     together,
 )
 from apps.ml.text_files import EventLists
+from apps.ml.train import train
 
-PROBE = 1_500
-LEAST_EPOCHS, MOST_EPOCHS = 4, 30
-DENSE_BYTES = 6e9
-"""Most that the matrices of a regression may take together (four of N x N)."""
+LEAST_EPOCHS, MOST_EPOCHS = 3, 40
+WHOLE_EPOCHS = 12
+"""With at least so many epochs the softmax is taken whole; with fewer it is sampled, twice as fast."""
+DENSE_ITEMS = 2_000
+"""Up to here a regression is solved for all items at once."""
 
 
 def popular_component() -> Component:
-    return Component("popularity", {}, (), lambda lists, *_: PopularScorer(popularity(lists)), always=True)
+    return Component(
+        "popularity", "popularity", {}, (), lambda lists, *_: PopularScorer(popularity(lists)), always=True
+    )
 
 
 def own_items_component() -> Component:
@@ -54,11 +62,15 @@ def own_items_component() -> Component:
     def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
         return OwnItemsScorer(settings["decay"], popularity(lists))
 
-    return Component("own_items", {"decay": 0.9}, (("decay", (0.98, 0.7, 1.0)),), fit, read=("decay",))
+    moves = (("decay", (0.98, 0.7, 1.0)),)
+    return Component("own_items", "own items again", {"decay": 0.9}, moves, fit, read=("decay",))
 
 
-def item_knn_component(ordered: bool, share: float = 0.25) -> Component:
-    """Neighbours by shared lists; without an order the whole profile counts alike."""
+def item_knn_component(ordered: bool) -> Component:
+    """Neighbours by shared lists; without an order the whole profile counts alike. With length_exponent 1 and
+    halves it is the one-hop part of a graph filter, with larger powers a random walk (RP3beta: Paudel et al.
+    2017).
+    """
 
     def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
         weights = together(
@@ -73,23 +85,23 @@ def item_knn_component(ordered: bool, share: float = 0.25) -> Component:
         return ItemWeightsScorer(weights, settings["decay"], popularity(lists))
 
     start: Settings = {
-        "length_exponent": 0.5,
+        "length_exponent": 0.5 if ordered else 0.75,
         "own": 0.5,
         "other": 0.4,
         "shrink": 0.0,
-        "neighbours": 200,
+        "neighbours": 200 if ordered else 400,
         "decay": 0.7 if ordered else 1.0,
     }
     moves: list[tuple[str, tuple[float, ...]]] = [
         ("other", (0.3, 0.5, 0.6)),
-        ("length_exponent", (0.25, 0.75, 0.0)),
-        ("own", (0.3, 0.7)),
-        ("neighbours", (50, 500)),
+        ("length_exponent", (0.25, 0.75, 0.0) if ordered else (1.0, 0.4)),
+        ("own", (0.3, 0.7, 0.9)),
+        ("neighbours", (50, 500) if ordered else (100, 1_000)),
         ("shrink", (1.0, 5.0)),
     ]
     if ordered:
         moves.insert(0, ("decay", (0.85, 0.5, 0.95, 0.3)))
-    return Component("item_knn", start, moves, fit, ("decay",), _pairs_cost, share, always=True)
+    return Component("item_knn", "items chosen together", start, moves, fit, ("decay",), _pairs_cost, True)
 
 
 def follows_component() -> Component:
@@ -126,73 +138,80 @@ def follows_component() -> Component:
         ("own", (0.3, 0.8)),
         ("length_exponent", (0.4,)),
     )
-    return Component("co_visit", start, moves, fit, ("decay",), lambda *_: 1.0, 0.2)
+    return Component(
+        "co_visit", "what follows what", start, moves, fit, ("decay",), lambda lists, _: len(lists.item) / 2e5
+    )
 
 
-def regression_component(options: TrainOptions, share: float = 0.4) -> Component:
-    """Ridge regression of the next item on the earlier ones; the busiest items where all are too many."""
-
-    def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
-        how = Regression(
-            settings["ridge"],
-            settings["input_decay"],
-            settings["target_decay"],
-            settings["whole"],
-            settings["forward"],
-            settings["backward"],
+def _regression_fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
+    how = Regression(**{name: value for name, value in settings.items() if name not in ("decay", "lift")})
+    if lists.n_items <= DENSE_ITEMS:
+        weights: Weights = regression(lists, how, options.threads)
+    else:
+        gram, cross = moments(lists, how)
+        weights = local_regression(
+            gram, cross, ridge_of(gram, how), LocalHow(), options.threads, options.check
         )
-        kept = busiest(lists, most_items())
-        found = regression(lists, how, options.threads, kept)
-        return ItemWeightsScorer(found, settings["decay"], popularity(lists), kept)
+    return ItemWeightsScorer(weights, settings["decay"], popularity(lists), settings["lift"])
 
-    def cost(lists: EventLists, settings: Settings) -> float:
-        n = min(lists.n_items, most_items())
-        return 1.0 + n**3 * seconds_per_flop(options.threads)
 
+def regression_component() -> Component:
+    """Ridge regression of the next item on the earlier ones."""
     start: Settings = {
-        "ridge": 150.0,
+        "ridge": 100.0,
+        "dropout": 0.0,
         "whole": 0.3,
         "forward": 1.0,
         "backward": 1.0,
         "input_decay": 0.5,
         "target_decay": 0.3,
         "decay": 0.7,
+        "lift": 0.0,
     }
     moves = (
         ("decay", (0.85, 0.5, 0.95, 0.3)),
-        ("ridge", (50.0, 400.0, 15.0)),
+        ("lift", (0.3, -0.3)),
+        ("ridge", (30.0, 300.0, 10.0)),
         ("backward", (0.3,)),
         ("input_decay", (0.75,)),
         ("whole", (1.0, 0.0)),
+        ("dropout", (0.3,)),
     )
-    return Component("ordered_ease", start, moves, fit, ("decay",), cost, share)
+    read = ("decay", "lift")
+    title = "regression of the next item"
+    return Component("ordered_ease", title, start, moves, _regression_fit, read, _regression_cost)
 
 
-@cache
-def seconds_per_flop(threads: int) -> float:
-    """Seconds of one n^3-th of inverting an n x n matrix on this machine as busy as it is, with a margin."""
-    torch.set_num_threads(threads)
-    system = torch.eye(PROBE) * PROBE + 1.0
-    torch.cholesky_inverse(torch.linalg.cholesky(system[:64, :64]))
-    begun = time.monotonic()
-    torch.cholesky_inverse(torch.linalg.cholesky(system))
-    return 1.3 * (time.monotonic() - begun) / PROBE**3
-
-
-def most_items() -> int:
-    """Items whose regression fits into DENSE_BYTES."""
-    return int((DENSE_BYTES / 16) ** 0.5)
-
-
-def ease_component(options: TrainOptions, share: float = 0.4) -> Component:
+def ease_component() -> Component:
     """EASE for lists without an order."""
-    ordered = regression_component(options, share)
-    start = {**ordered.start, "whole": 1.0, "forward": 0.0, "backward": 0.0, "decay": 1.0, "ridge": 200.0}
-    return Component("ease", start, (("ridge", (600.0, 60.0)),), ordered.fit, (), ordered.cost, share)
+    start: Settings = {
+        "ridge": 100.0,
+        "dropout": 0.3,
+        "length_exponent": 0.0,
+        "forward": 0.0,
+        "backward": 0.0,
+        "decay": 1.0,
+        "lift": 0.0,
+    }
+    moves = (
+        ("lift", (0.3, 0.6, -0.3)),
+        ("length_exponent", (0.5,)),
+        ("ridge", (30.0, 300.0, 10.0, 1_000.0)),
+        ("dropout", (1.0, 0.0)),
+    )
+    read = ("decay", "lift")
+    return Component(
+        "ease", "regression of each item on the others", start, moves, _regression_fit, read, _regression_cost
+    )
 
 
-def neighbours_component(name: str, share: float = 0.25, recent: bool = False) -> Component:
-    """Lists alike."""
+def _regression_cost(lists: EventLists, settings: Settings) -> float:
+    """Seconds: counting pairs, then an inverse per few items."""
+    return 1.5 * _pairs_cost(lists, settings) + lists.n_items / 1_500
+
+
+def neighbours_component(title: str, recent: bool = False, ordered: bool = True) -> Component:
+    """Lists alike; without an order all items in common and all spoken for count alike."""
 
     def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
         return NeighbourScorer.fit(NeighbourLists(**settings), lists)
@@ -216,10 +235,51 @@ def neighbours_component(name: str, share: float = 0.25, recent: bool = False) -
     ]
     if recent:
         moves.insert(0, ("recent", (2.0, 8.0)))
-    return Component(name, start, moves, fit, (), lambda *_: 1.0, share)
+    if not ordered:
+        start |= {"decay": 1.0, "near": 1.0, "length": 0.6, "popular_discount": 0.2}
+        moves = [
+            ("neighbours", (500, 100)),
+            ("popular_discount", (0.4, 0.0)),
+            ("length", (0.4, 0.8)),
+            ("idf", (1.5, 0.5)),
+        ]
+    return Component("session_knn" if ordered else "user_knn", title, start, moves, fit)
 
 
-def low_rank_component(share: float = 0.3) -> Component:
+def factors_component() -> Component:
+    """iALS with wide factors (Rendle et al. 2021: what it takes is width and a tuned ridge)."""
+
+    def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
+        config = {**settings, "half_life_days": None}
+        model = train("als", config, dataset_of(lists), replace(options, seconds=None))
+        factors = np.zeros((lists.n_items, settings["factors"]), dtype=np.float32)
+        factors[model.history.items.ids] = model.to_arrays()["item_factors"]
+        ridge = Ridge(settings["regularisation"], settings["frequency_exponent"])
+        # the family takes the logarithm of 1 + one choice
+        extra = float(np.log(2.0)) * settings["alpha"]
+        return FactorScorer(factors, ridge, extra, popularity(lists))
+
+    start: Settings = {
+        "factors": 128,
+        "alpha": 10.0,
+        "regularisation": 2.0,
+        "frequency_exponent": 0.8,
+        "epochs": 8,
+    }
+    moves = (
+        ("regularisation", (0.6, 6.0)),
+        ("alpha", (30.0, 4.0)),
+        ("frequency_exponent", (1.0, 0.5)),
+        ("factors", (256,)),
+    )
+
+    def cost(lists: EventLists, settings: Settings) -> float:
+        return 2.0 + 2.5e-7 * len(lists.item) * settings["factors"] * settings["epochs"] / 8
+
+    return Component("als", "tastes by least squares", start, moves, fit, (), cost)
+
+
+def low_rank_component() -> Component:
     """The leading directions of the normalised lists (GF-CF: Shen et al. 2021, its low-pass part)."""
 
     def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
@@ -246,7 +306,7 @@ def low_rank_component(share: float = 0.3) -> Component:
             + lists.n_items * settings["rank"] ** 2 / 1e9
         )
 
-    return Component("low_rank", start, moves, fit, (), cost, share)
+    return Component("low_rank", "leading directions of the lists", start, moves, fit, (), cost)
 
 
 def leading(matrix: sparse.csr_matrix, rank: int, seed: int) -> np.ndarray:
@@ -268,31 +328,59 @@ def leading(matrix: sparse.csr_matrix, rank: int, seed: int) -> np.ndarray:
 
 
 def sequence_model_component(family: str) -> Component:
-    """SASRec or GRU4Rec; how many epochs it gets follows from the seconds it may take."""
+    """SASRec or GRU4Rec; loss, epochs and threads follow from the seconds they may take."""
 
     def fit(lists: EventLists, settings: Settings, options: TrainOptions) -> Scorer:
-        config = {**settings, "patience": None, "repeats": "keep"}
+        config = {"repeats": "keep", **settings}
+        options = replace(options, threads=config.pop("threads"))
         return ModelScorer.fit(family, config, lists.take(np.flatnonzero(lists.lengths > 1)), options)
 
-    start: Settings = {"epochs": 1, "width": 64, "max_length": 50, "dropout": 0.3, "batch_size": 128}
+    start: Settings = {
+        "epochs": 1,
+        "width": 64,
+        "max_length": 50,
+        "dropout": 0.3,
+        "batch_size": 128,
+        "patience": 5,
+        "holdout": 0.05,
+        "threads": 1,
+    }
 
     def prepare(lists: EventLists, seconds: float, options: TrainOptions) -> Settings | None:
         telling = np.flatnonzero(lists.lengths > 1)
         if not len(telling):
             return None
-        size = min(len(telling), max(256, len(telling) // 20))
+        size = min(len(telling), max(256, min(len(telling) // 20, 4_000)))
         some = lists.take(np.sort(np.random.default_rng(options.seed).choice(telling, size, replace=False)))
         quiet = replace(options, on_progress=None)
         length = int(np.clip(2 * np.percentile(lists.lengths[telling], 80), 10, 100))
-        settings = {**start, "max_length": length}
-        fit(some.last(4), settings, quiet)  # what is paid once (imports, first kernels) is not counted
-        begun = time.monotonic()
-        fit(some, settings, quiet)
-        epoch = max(time.monotonic() - begun, 1e-3) * len(telling) / size
-        epochs = int(min(MOST_EPOCHS, 0.9 * seconds / epoch))
-        return {"max_length": length, "epochs": epochs} if epochs >= LEAST_EPOCHS else None
+        # long lists are cut into rows of at most this many, short ones are trained many at a time
+        batch = int(np.clip(128 * 10 / max(lists.lengths[telling].mean(), 1.0), 32, 512))
+        given = {**start, "max_length": length, "batch_size": batch, "patience": None}
 
-    return Component(family, start, (), fit, prepare=prepare, share=1.0)
+        def epoch(loss: str, threads: int) -> float:
+            begun = time.monotonic()
+            fit(some, {**given, "loss": loss, "threads": threads}, quiet)
+            return max(time.monotonic() - begun, 1e-3) * len(telling) / size
+
+        # what is paid once (imports, first kernels) is not counted
+        fit(some.last(4), {**given, "loss": "sampled_softmax"}, quiet)
+        # beside busy neighbours two threads are slower than one
+        by_threads = {threads: epoch("sampled_softmax", threads) for threads in {1, options.threads}}
+        threads = min(by_threads, key=lambda count: by_threads[count])
+        loss, longest = "sampled_softmax", by_threads[threads]
+        if 0.5 * seconds > longest:
+            whole = epoch("softmax", threads)
+            if 0.9 * seconds > WHOLE_EPOCHS * whole or whole < 1.3 * longest:
+                loss, longest = "softmax", whole
+        epochs = int(min(MOST_EPOCHS, 0.9 * seconds / longest))
+        if epochs < LEAST_EPOCHS:
+            return None
+        how = {"max_length": length, "batch_size": batch, "threads": threads, "loss": loss}
+        return {**how, "epochs": epochs}
+
+    titles = {"sasrec": "attention over the list (SASRec)", "gru4rec": "a recurrent network (GRU4Rec)"}
+    return Component(family, titles[family], start, (), fit, prepare=prepare)
 
 
 def _pairs_cost(lists: EventLists, settings: Settings) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from apps.ml.errors import DataMissing
 from apps.ml.file_choice import Clock, Component, Protocol, choose_and_judge
 from apps.ml.file_components import (
     ease_component,
+    factors_component,
     follows_component,
     item_knn_component,
     low_rank_component,
@@ -35,15 +37,22 @@ def default_budget(events: int) -> float:
     return float(min(3_000, max(600, events / 500)))
 
 
+def _clock(budget: float | None, lists: EventLists, begun: float | None) -> Clock:
+    return Clock(budget or default_budget(len(lists.item)), time.monotonic() if begun is None else begun)
+
+
 def default_threads() -> int:
     """The processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def leave_one_out(lists: EventLists, budget: float | None, options: TrainOptions) -> dict[str, Any]:
+def leave_one_out(
+    lists: EventLists, budget: float | None, options: TrainOptions, begun: float | None = None
+) -> dict[str, Any]:
     """Last item of each user of three or more is the test, the one before it the validation.
 
-    Raises DataMissing when no user has three events.
+    begun: moment of `time.monotonic` from which the budget counts; now, if None. Raises DataMissing when no
+    user has three events.
     """
     enough = np.flatnonzero(lists.lengths >= 3)
     if not len(enough):
@@ -51,7 +60,7 @@ def leave_one_out(lists: EventLists, budget: float | None, options: TrainOptions
             "sequences: no user has 3 events; leave-one-out needs one to learn from, one to choose by and "
             "one to judge by."
         )
-    clock = Clock(budget or default_budget(len(lists.item)))
+    clock = _clock(budget, lists, begun)
     held = np.where(lists.lengths >= 3, 1, 0)
     learned = _shortened(lists, held)
     first = _shortened(lists, 2 * held)
@@ -78,12 +87,12 @@ def leave_one_out(lists: EventLists, budget: float | None, options: TrainOptions
             )
         ),
     )
-    components = [popular_component(), item_knn_component(ordered=True, share=0.15), follows_component()]
+    components = [popular_component(), item_knn_component(ordered=True), follows_component()]
     if not exclude:
         components.append(own_items_component())
     components += [
-        neighbours_component("session_knn", share=0.15),
-        regression_component(options, share=0.5),
+        neighbours_component("lists alike"),
+        regression_component(),
         sequence_model_component("sasrec"),
     ]
     answer = choose_and_judge(protocol, components, clock, options)
@@ -96,13 +105,17 @@ def leave_one_out(lists: EventLists, budget: float | None, options: TrainOptions
 
 
 def given_split(
-    train: EventLists, test: EventLists, budget: float | None, options: TrainOptions
+    train: EventLists,
+    test: EventLists,
+    budget: float | None,
+    options: TrainOptions,
+    begun: float | None = None,
 ) -> dict[str, Any]:
     """What users of the train file chose in the test file, order aside.
 
     Raises DataMissing when no user of the test file is in the train file, or none of their items is.
     """
-    clock = Clock(budget or default_budget(len(train.item)))
+    clock = _clock(budget, train, begun)
     warnings = [*train.warnings, *test.warnings]
     train, test = same_catalogue([train, test])
     catalogue = int(train.item.max()) + 1
@@ -140,9 +153,11 @@ def given_split(
     )
     components = [
         popular_component(),
-        item_knn_component(ordered=False, share=0.35),
-        low_rank_component(0.4),
-        ease_component(options, 0.6),
+        item_knn_component(ordered=False),
+        ease_component(),
+        neighbours_component("users alike", ordered=False),
+        factors_component(),
+        low_rank_component(),
     ]
     answer = choose_and_judge(protocol, components, clock, options)
     answer["warnings"] = [*warnings, *answer["warnings"]]
@@ -150,13 +165,17 @@ def given_split(
 
 
 def session_split(
-    train: EventLists, test: EventLists, budget: float | None, options: TrainOptions
+    train: EventLists,
+    test: EventLists,
+    budget: float | None,
+    options: TrainOptions,
+    begun: float | None = None,
 ) -> dict[str, Any]:
     """Every prefix of every test session predicts its next item; the end of the train file is the validation.
 
     Raises DataMissing when no test session has two known items.
     """
-    clock = Clock(budget or default_budget(len(train.item)))
+    clock = _clock(budget, train, begun)
     warnings = [*train.warnings, *test.warnings]
     train, test = same_catalogue([train, test])
     catalogue = int(train.item.max()) + 1
@@ -195,9 +214,9 @@ def session_split(
         popular_component(),
         session_popular_component(),
         follows_component(),
-        item_knn_component(ordered=True, share=0.1),
-        neighbours_component("session_knn", share=0.5, recent=True),
-        regression_component(options, share=0.6),
+        item_knn_component(ordered=True),
+        neighbours_component("sessions alike", recent=True),
+        regression_component(),
         sequence_model_component("gru4rec"),
     ]
     answer = choose_and_judge(protocol, components, clock, options)
@@ -208,7 +227,8 @@ def session_split(
 def session_popular_component() -> Component:
     """The items of the session by frequency, then those of everyone (S-POP: Hidasi et al. 2016)."""
     own = own_items_component()
-    return Component("session_popularity", {"decay": 1.0}, (), own.fit, always=True)
+    title = "popularity within the session"
+    return Component("session_popularity", title, {"decay": 1.0}, (), own.fit, always=True)
 
 
 def _asked_sessions(sessions: EventLists) -> Questions:

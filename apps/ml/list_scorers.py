@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
 from apps.ml.base import Model, TrainOptions
-from apps.ml.dataset import Dataset, Ints
+from apps.ml.dataset import Dataset
+from apps.ml.least_squares import Ridge, blocks_of, half_step
 from apps.ml.ordered_items import Weights, no_pairs, profiles, spread
 from apps.ml.signals import Csr
 from apps.ml.similarity import strongest
@@ -26,6 +28,8 @@ from apps.ml.train import train
 
 BACKOFF = 1e-4
 """Most that popularity adds, in shares of the row's best score."""
+FOLD_STEPS = 6
+"""Steps of conjugate gradient that fold a list into factors."""
 
 
 class Scorer(Protocol):
@@ -52,22 +56,19 @@ class PopularScorer:
 
 @dataclass(frozen=True)
 class ItemWeightsScorer:
-    """A decayed profile times item weights. weights: [N, N], dense or CSR, or [M, M] of the `kept` items; the
-    others have popularity only.
+    """A decayed profile times item weights. weights: [N, N], dense or CSR. lift: how far popular items step
+    back, exp(-lift) at most; below 0 they step forward.
     """
 
     weights: Weights
     decay: float
     popular: Floats
-    kept: Ints | None = None
+    lift: float = 0.0
 
     def score(self, lists: EventLists) -> Floats:
-        profile = profiles(lists, self.decay)
-        if self.kept is None:
-            return with_backoff(spread(profile, self.weights), self.popular)
-        part = spread(sparse.csr_matrix(profile[:, self.kept]), self.weights)
-        found = np.repeat(part.min(axis=1, initial=0.0)[:, None], lists.n_items, axis=1)
-        found[:, self.kept] = part
+        found = spread(profiles(lists, self.decay), self.weights)
+        if self.lift:
+            found *= np.exp(-self.lift * self.popular)[None, :]
         return with_backoff(found, self.popular)
 
 
@@ -98,6 +99,26 @@ class LowRankScorer:
         profile = sparse.csr_matrix(profiles(lists, 1.0) @ sparse.diags_array(self.before))
         found = (np.asarray(profile @ self.directions) @ self.directions.T) * self.after
         return with_backoff(found.astype(np.float32), self.popular)
+
+
+@dataclass(frozen=True)
+class FactorScorer:
+    """Factors of items; a list is folded in as a shopper of iALS. items: float32 [N, F]; extra: confidence of
+    a choice, less 1.
+    """
+
+    items: Floats
+    ridge: Ridge
+    extra: float
+    popular: Floats
+
+    def score(self, lists: EventLists) -> Floats:
+        rows = profiles(lists, 1.0) * np.float32(self.extra)
+        folded = torch.zeros(len(lists), self.items.shape[1])
+        half_step(
+            folded, torch.from_numpy(self.items), blocks_of(rows, folded.device), self.ridge, FOLD_STEPS
+        )
+        return with_backoff(folded.numpy() @ self.items.T, self.popular)
 
 
 @dataclass(frozen=True)

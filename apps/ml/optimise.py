@@ -85,8 +85,9 @@ def optimise(
     validate: called in evaluation mode after each epoch, higher is better; the best epoch's weights are
     restored at the end. Without it the last weights stay and `patience` has nothing to watch. The dicts hold
     epoch, loss (mean per term, penalties left out), metric (or None), learning_rate at the epoch's end,
-    seconds (wall) and best (whether its weights were the best so far). Raises Cancelled when
-    `options.should_stop` says so, InvalidValue when the loss is no number any more.
+    seconds (wall) and best (whether its weights were the best so far). `options.seconds` may end it within an
+    epoch. Raises Cancelled when `options.should_stop` says so, InvalidValue when the loss is no number any
+    more.
     """
     run = _Run(module, dials, options, _agreed_steps(len(batches)))
     rng = np.random.default_rng((options.seed, process_rank()))
@@ -125,7 +126,7 @@ def optimise(
                 "loss" if metric is None else "held-out",
             )
         )
-        if metric is not None and dials.patience is not None and waited >= dials.patience:
+        if run.over or (metric is not None and dials.patience is not None and waited >= dials.patience):
             break
     if best_state is not None:
         module.load_state_dict(best_state)
@@ -144,14 +145,26 @@ class _Run:
         self.optimiser = optimiser_of(self.parameters, dials)
         self.plateau, self.stale, self.best = 1.0, 0, math.inf
         self.reported_at = 0.0
+        # clocks of several processes differ, and all must take equally many steps
+        self.limit = options.seconds if process_count() == 1 else None
+        self.begun = time.monotonic()
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimiser, self._share)
 
     @property
     def rate(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
 
+    @property
+    def over(self) -> bool:
+        """Whether the seconds of the options are used up."""
+        return self.limit is not None and time.monotonic() - self.begun >= self.limit
+
     def _share(self, step: int) -> float:
-        return rate_share(self.dials, step, self.steps * self.dials.epochs) * self.plateau
+        steps = self.steps * self.dials.epochs
+        if self.limit:
+            # where time runs out before the steps do, the rate comes down with the time
+            step = max(step, int((time.monotonic() - self.begun) / self.limit * steps))
+        return rate_share(self.dials, step, steps) * self.plateau
 
     def epoch(self, epoch: int, batches: Iterator[BatchT], loss: Loss[BatchT]) -> float:
         """One pass; the mean loss over the terms of all processes."""
@@ -163,6 +176,8 @@ class _Run:
             total += found.total.detach().double().cpu()
             terms += found.terms
             self._report_inside(epoch, step)
+            if self.over:
+                break
         summed = summed_over_processes(torch.stack([total, torch.tensor(terms, dtype=torch.float64)]))
         mean = float(summed[0] / summed[1].clamp_min(1e-6))
         if not math.isfinite(mean):

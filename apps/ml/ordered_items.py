@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from scipy import sparse
 
-from apps.ml.dataset import Ints
 from apps.ml.signals import Csr
 from apps.ml.similarity import products, stacked, strongest
 from apps.ml.text_files import EventLists, offsets, ranges
@@ -107,7 +106,9 @@ def together(
 class Regression:
     """Ridge regression of what comes next on what came before (SLIST: Choi et al. 2021; EASE: Steck 2019).
 
-    ridge: lambda. input_decay, target_decay: weight per place of earlier and of later items. whole: weight of
+    ridge: lambda. dropout: share of an item's own diagonal that is added to it (Steck, "Autoencoders that
+    don't overfit towards the identity", 2020). length_exponent: whole lists count by this power of 1 / their
+    length. input_decay, target_decay: weight per place of earlier and of later items. whole: weight of
     the plain autoencoder of whole lists; alone it is EASE. forward: of futures told from pasts; backward: of
     pasts told from futures.
     """
@@ -119,24 +120,12 @@ class Regression:
     forward: float = 1.0
     backward: float = 0.0
     reach: int = 20
+    dropout: float = 0.0
+    length_exponent: float = 0.0
 
 
-def busiest(lists: EventLists, most: int) -> Ints | None:
-    """The `most` items of most lists, ascending; None where that is all of them."""
-    if lists.n_items <= most:
-        return None
-    count = np.bincount(profiles(lists, 1.0).indices, minlength=lists.n_items)
-    return np.sort(np.argsort(-count, kind="stable")[:most])
-
-
-def regression(lists: EventLists, how: Regression, threads: int = 1, kept: Ints | None = None) -> Floats:
-    """Weights [M, M] of the kept items (None: all), row to column, diagonal 0.
-
-    They minimise the sum over parts p of weight_p |Y_p - S_p B|^2 + ridge |B|^2; S and Y are whole lists
-    (0/1), or decayed pasts and futures of every event.
-    With P = (sum S'S + ridge I)^-1 and A = sum S'Y: B = PA - P diag(PA) / diag(P), the second term being the
-    multiplier of the diagonal's constraint.
-    """
+def moments(lists: EventLists, how: Regression) -> tuple[Csr, Csr | None]:
+    """S'S and S'Y of the regression: float32 CSR [N, N] each; None for S'Y where Y is S."""
     recent = lists.last(ROW_LIMIT)
     gram = no_pairs(lists.n_items, lists.n_items)
     cross = gram
@@ -147,19 +136,34 @@ def regression(lists: EventLists, how: Regression, threads: int = 1, kept: Ints 
             turned = sparse.csr_matrix(past.T)
             gram = gram + weight * sparse.csr_matrix(turned @ past)
             cross = cross + weight * sparse.csr_matrix(turned @ future)
-    directed = how.forward > 0 or how.backward > 0
+    if not (how.forward or how.backward):
+        return _whole(recent, how), None
     if how.whole:
-        rows = profiles(recent, 1.0)
-        both = sparse.csr_matrix(rows.T @ rows) * how.whole
+        both = _whole(recent, how)
         gram, cross = gram + both, cross + both
-    if kept is not None:
-        gram, cross = gram[kept][:, kept], cross[kept][:, kept]
+    return sparse.csr_matrix(gram).astype(np.float32), sparse.csr_matrix(cross).astype(np.float32)
+
+
+def ridge_of(gram: Csr, how: Regression) -> Floats:
+    """What is added to the diagonal: float32 [N]."""
+    return np.asarray(how.ridge + how.dropout * gram.diagonal(), dtype=np.float32)
+
+
+def regression(lists: EventLists, how: Regression, threads: int = 1) -> Floats:
+    """Weights [N, N], row to column, diagonal 0.
+
+    They minimise the sum over parts p of weight_p |Y_p - S_p B|^2 + |ridge^(1/2) B|^2; S and Y are whole
+    lists (0/1), or decayed pasts and futures of every event.
+    With P = (sum S'S + ridge)^-1 and A = sum S'Y: B = PA - P diag(PA) / diag(P), the second term being the
+    multiplier of the diagonal's constraint.
+    """
+    gram, cross = moments(lists, how)
     torch.set_num_threads(threads)
-    system = torch.from_numpy(gram.toarray().astype(np.float32))
-    system.diagonal().add_(how.ridge)
+    system = torch.from_numpy(gram.toarray())
+    system.diagonal().add_(torch.from_numpy(ridge_of(gram, how)))
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(system))
     del system
-    if not directed:
+    if cross is None:
         weights = -inverse / inverse.diagonal()
     else:
         # the inverse is symmetric: (A' P)' = P A, with the sparse factor on the left
@@ -168,6 +172,17 @@ def regression(lists: EventLists, how: Regression, threads: int = 1, kept: Ints 
     weights.fill_diagonal_(0.0)
     found: Floats = weights.numpy()
     return found
+
+
+def _whole(lists: EventLists, how: Regression) -> Csr:
+    rows = profiles(lists, 1.0)
+    scaled = rows
+    if how.length_exponent:
+        sizes = np.maximum(np.diff(rows.indptr), 1.0) ** -how.length_exponent
+        # of mean 1 over events, so that the ridge keeps its meaning
+        sizes *= len(rows.indices) / max(float((sizes * np.diff(rows.indptr)).sum()), 1e-12)
+        scaled = sparse.csr_matrix(sparse.diags_array(sizes) @ rows)
+    return sparse.csr_matrix((rows.T @ scaled) * how.whole).astype(np.float32)
 
 
 def _turned_around(lists: EventLists) -> EventLists:

@@ -173,6 +173,14 @@ def test_training_can_be_cancelled_inside_an_epoch() -> None:
         fit(replace(PLAIN, epochs=1), options=TrainOptions(should_stop=stop))
 
 
+def test_learning_ends_with_its_seconds_and_the_rate_has_come_down() -> None:
+    dials = replace(PLAIN, epochs=10**6, schedule="linear")
+    _, history = fit(dials, options=TrainOptions(seconds=0.3))
+    assert 0.3 <= sum(row["seconds"] for row in history) < 30
+    assert history[-1]["epoch"] < 10**6
+    assert history[-1]["learning_rate"] < 0.2 * dials.learning_rate
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_does_not() -> None:
     def net() -> nn.Sequential:
         torch.manual_seed(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -18,20 +19,23 @@ ORDERS = ("lift", "confidence", "support")
 
 def evaluate_sequences(given: argparse.Namespace) -> dict[str, Any]:
     """Leave-one-out on a file of sequences."""
+    begun = time.monotonic()
     lists = event_lists_read(given.sequences, "sequences")
-    return leave_one_out(lists, given.budget_seconds, _options(given))
+    return leave_one_out(lists, given.budget_seconds, _options(given), begun)
 
 
 def evaluate_given(given: argparse.Namespace) -> dict[str, Any]:
     """A train file judged by a test file."""
+    begun = time.monotonic()
     train, test = event_lists_read(given.train, "train"), event_lists_read(given.test, "test")
-    return given_split(train, test, given.budget_seconds, _options(given))
+    return given_split(train, test, given.budget_seconds, _options(given), begun)
 
 
 def sessions(given: argparse.Namespace) -> dict[str, Any]:
     """Next items of sessions."""
+    begun = time.monotonic()
     train, test = sessions_read(given.train, "train"), sessions_read(given.test, "test")
-    return session_split(train, test, given.budget_seconds, _options(given))
+    return session_split(train, test, given.budget_seconds, _options(given), begun)
 
 
 def evaluate_arguments(parser: argparse.ArgumentParser) -> None:
