@@ -26,6 +26,7 @@ from apps.ml.explain import Contribution, left_out, shares
 from apps.ml.history import History, csr_from_arrays, csr_to_arrays
 from apps.ml.registry import FAMILIES
 from apps.ml.scratch import reused
+from apps.ml.searches import query_normalised
 from apps.ml.topn import PADDING_ID, Floats, TopN, top_k
 
 __all__ = [
@@ -98,7 +99,9 @@ class Recommender(Protocol):
 
     def recommend(self, users: Sequence[int] | Ints, k: int, exclude: Exclude = "bought") -> TopN: ...
 
-    def recommend_sessions(self, sessions: Sequence[Sequence[int]], k: int) -> TopN: ...
+    def recommend_sessions(
+        self, sessions: Sequence[Sequence[int]], k: int, queries: Sequence[Sequence[str]] | None = None
+    ) -> TopN: ...
 
     def similar(self, items: Sequence[int] | Ints, k: int) -> TopN: ...
 
@@ -141,6 +144,19 @@ class Model(ABC, Generic[ConfigT]):
     def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
         """Scores for anonymous item lists, each non-empty, as item rows in order of time."""
 
+    @property
+    def hears(self) -> bool:
+        """Whether searches change this model's lists: then it has its own `score_asked`, `told_by` and
+        `query_terms`.
+        """
+        return False
+
+    def score_asked(self, sessions: Sequence[Ints], queries: Sequence[Sequence[str]]) -> Floats:
+        """Scores for anonymous item lists, which may be empty, and what each searched for last, oldest first
+        and without any item since.
+        """
+        return self.score_sessions(sessions)
+
     @abstractmethod
     def score_similar(self, rows_B: Ints) -> Floats:
         """Scores of all items as companions of each of these item rows."""
@@ -168,8 +184,8 @@ class Model(ABC, Generic[ConfigT]):
     # -------------------------------------------------------------------------------------------------
 
     def explain(self, user: int, item: int, n: int = 5) -> list[Contribution]:
-        """The n items of the shopper's history that speak most for `item`; raw ids. Empty for a shopper or
-        item that is unknown, and where nothing of the history speaks for it.
+        """The n items of the shopper's history, and of their last searches, that speak most for `item`; raw
+        ids. Empty for a shopper or item that is unknown, and where nothing of the history speaks for it.
         """
         row = int(self.history.users.rows([user])[0])
         column = int(self.history.items.rows([item])[0])
@@ -178,15 +194,17 @@ class Model(ABC, Generic[ConfigT]):
         items_L = self.items_of(row)
         return self._reasons(row, items_L, column, n)
 
-    def explain_session(self, session: Sequence[int], item: int, n: int = 5) -> list[Contribution]:
-        """The same for a list of raw item ids, oldest first; an item that comes twice counts at its last
-        place.
+    def explain_session(
+        self, session: Sequence[int], item: int, n: int = 5, queries: Sequence[str] = ()
+    ) -> list[Contribution]:
+        """The same for a list of raw item ids, oldest first, and the searches since; an item that comes twice
+        counts at its last place.
         """
         rows = self.history.items.rows(session)
         column = int(self.history.items.rows([item])[0])
         rows = rows[rows >= 0][::-1]
         _, last = np.unique(rows, return_index=True)
-        return [] if column < 0 else self._reasons(None, rows[np.sort(last)][::-1], column, n)
+        return [] if column < 0 else self._reasons(None, rows[np.sort(last)][::-1], column, n, queries)
 
     def items_of(self, row: int) -> Ints:
         """Item rows of the shopper's history that the model listens to: distinct, int64 [L], oldest first
@@ -202,10 +220,30 @@ class Model(ABC, Generic[ConfigT]):
         """
         return left_out(self.score_sessions, items_L, item, self._block_size())
 
-    def _reasons(self, row: int | None, items_L: Ints, item: int, n: int) -> list[Contribution]:
-        if not len(items_L):
+    def told_by(self, row: int | None, queries: Sequence[str]) -> list[tuple[str, float]]:
+        """Searches that count, distinct, and their weights: the shopper's own last ones, or these queries of
+        a session.
+        """
+        return []
+
+    def query_terms(
+        self, row: int | None, items_L: Ints, told: Sequence[tuple[str, float]], item: int
+    ) -> NDArray[np.float64]:
+        """What each of the weighted searches adds to the score of `item`, in the units of `contributions`:
+        float64, as long as `told`.
+        """
+        return np.zeros(len(told))
+
+    def _reasons(
+        self, row: int | None, items_L: Ints, item: int, n: int, queries: Sequence[str] = ()
+    ) -> list[Contribution]:
+        told = self.told_by(row, queries) if self.hears else []
+        if not len(items_L) and not told:
             return []
-        return shares(self.history.items.ids[items_L], self.contributions(row, items_L, item), n)
+        amounts = self.contributions(row, items_L, item) if len(items_L) else np.zeros(0)
+        said = self.query_terms(row, items_L, told, item).tolist() if told else []
+        asked = [(text, amount) for (text, _), amount in zip(told, said, strict=True)]
+        return shares(self.history.items.ids[items_L], amounts, n, asked)
 
     # -- new shoppers
     # --------------------------------------------------------------------------------------------
@@ -275,18 +313,33 @@ class Model(ABC, Generic[ConfigT]):
         """The one stored list of a shared family: a single row, its answer to a stranger."""
         return self._top(self._strangers(1), FAMILIES[self.family].list_length)
 
-    def recommend_sessions(self, sessions: Sequence[Sequence[int]], k: int = 100) -> TopN:
-        """One list per list of raw item ids (oldest first); the session's own items are left out."""
+    def recommend_sessions(
+        self, sessions: Sequence[Sequence[int]], k: int = 100, queries: Sequence[Sequence[str]] | None = None
+    ) -> TopN:
+        """One list per list of raw item ids (oldest first); the session's own items are left out.
+
+        queries: what each session searched for since its last item, oldest first; models that hear nothing of
+        searches ignore them, others then answer an empty session too.
+        """
         rows = [self.history.items.rows(session) for session in sessions]
         rows = [known[known >= 0] for known in rows]
+        asked: list[Sequence[str]] = [()] * len(rows)
+        if queries is not None:
+            if len(queries) != len(rows):
+                raise InvalidValue("queries", len(queries), f"Give a list for each of {len(rows)} sessions.")
+            asked = list(queries) if self.hears else asked
 
         def scored(inside: Ints) -> Floats:
-            found = self.score_sessions([rows[index] for index in inside])
+            told = [rows[index] for index in inside]
+            wanted = [asked[index] for index in inside]
+            found = self.score_asked(told, wanted) if any(wanted) else self.score_sessions(told)
             for place, index in enumerate(inside):
                 found[place, rows[index]] = -np.inf
             return found
 
-        return self._ranked(np.array([len(known) > 0 for known in rows], dtype=np.bool_), scored, k)
+        known = np.array([len(own) > 0 for own in rows], dtype=np.bool_)
+        known |= np.array([any(map(query_normalised, words)) for words in asked], dtype=np.bool_)
+        return self._ranked(known, scored, k)
 
     def similar(self, items: Sequence[int] | Ints, k: int = 100) -> TopN:
         """One list of companions per raw item id, without the item itself; empty for unknown items."""
