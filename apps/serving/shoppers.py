@@ -44,7 +44,7 @@ SELECT s.id, CASE WHEN s.consent THEN s.region ELSE '' END,
        ARRAY(SELECT DISTINCT i.product_id FROM events_interaction i
              WHERE i.shopper_id = s.id AND i.product_id IS NOT NULL AND i.occurred_at > %(bought_since)s
                AND i.kind_id IN (SELECT k.id FROM events_eventkind k WHERE k.role = 'purchase')),
-       false, lately.ids, lately.seen
+       s.opted_out OR e.opted_out, lately.ids, lately.seen
 FROM events_shopper e JOIN events_shopper s ON s.id = coalesce(e.merged_into_id, e.id)
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(r.product_id ORDER BY r.occurred_at DESC), '{{}}') AS ids,
