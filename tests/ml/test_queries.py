@@ -156,15 +156,17 @@ def test_what_counts_before_an_event_by_hand() -> None:
     key = np.array([0, 0, 0, 0, 1, 6, 6])
     time = np.array([50.0, 150.0, 200.0, 250.0, 160.0, 300.0, 310.0])
     found = asked.heard(key, time, 2, QueryDials(query_memory=2, query_decay=0.5)).toarray()
-    by_hand = [
-        [0, 0, 0],  # nothing yet
-        [1, 0, 0],  # a just now
-        [0.5, 0, 0],  # one event since; b and c at this very moment do not count
-        [0, 0.5, 1],  # the last two: c, and b before it
-        [1, 0, 0],
-        [0, 0, 0],
-        [0, 0.5, 0],  # the event of the search's own moment came in between
-    ]
+    by_hand = np.array(
+        [
+            [0, 0, 0],  # nothing yet
+            [1, 0, 0],  # a just now
+            [0.5, 0, 0],  # one event since; b and c at this very moment do not count
+            [0, 0.5, 1],  # the last two: c, and b before it
+            [1, 0, 0],
+            [0, 0, 0],
+            [0, 0.5, 0],  # the event of the search's own moment came in between
+        ]
+    )
     np.testing.assert_allclose(found[:5], by_hand[:5])
     np.testing.assert_allclose(found[5], by_hand[5])
     late = asked.heard(key, time, 2, QueryDials(query_memory=1, query_hours=0.01)).toarray()
