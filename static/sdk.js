@@ -379,6 +379,7 @@
         search: guarded((query) => record("search", { query }), null),
         viewed: guarded(() => kept.json("viewed", []), []), // skus, the last one last
         session: guarded(session, ""),
+        shopper: guarded(shopper, ""), // of somebody signed in, else this browser's own
         settings: () => ({ ...settings }),
         flush: guarded(flush, Promise.resolve(false)),
         waiting: guarded(() => kept.names("event.").length, 0),

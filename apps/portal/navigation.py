@@ -42,6 +42,7 @@ MENU: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
             Entry("portal:weights", _("Weights"), "tune", "w"),
             Entry("portal:rules", _("Rules"), "rule", "r"),
             Entry("portal:history", _("History"), "history", "h"),
+            Entry("portal:storefront", _("Storefront"), "storefront", "f"),
         ),
     ),
     (

@@ -25,6 +25,7 @@ from apps.portal.programs import ONE_THREAD, background_programs, simulator_prog
 from apps.portal.proof import ProofFailed, loop_prove, site_alone
 from apps.portal.stack import OnlyOne, Stack, StackError
 from apps.portal.staff import DEMO_LOGINS, demo_staff_ensure
+from apps.portal.storefront import storefront_open
 from recoportal.embedded import services_stop
 from recoportal.embedded.command import EMBEDDED
 
@@ -98,6 +99,7 @@ class Command(BaseCommand):
                 self.step(command)
         # Only now: the first step refuses a shop that is not the demo.
         demo_staff_ensure()
+        storefront_open()
         with self.timed("static files"):
             if not static_files_collected():
                 self.step(("collectstatic", "--noinput", "--verbosity=0"))
@@ -160,6 +162,7 @@ class Command(BaseCommand):
         self.stdout.write(f"\n  {address}\n")
         for login in DEMO_LOGINS:
             self.stdout.write(f"    {login.role:<13} {login.username} / {login.password}")
+        self.stdout.write("    storefront:   /storefront/, no login needed")
         self.stdout.write(f"\n  logs: {settings.DATA_DIR / 'logs'}   stop: Ctrl-C\n\n")
         self.say(f"ready in {seconds:.0f} s")
 
