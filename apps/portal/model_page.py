@@ -98,17 +98,9 @@ class Example:
 
     @property
     def words(self) -> str:
-        """The whole in one sentence."""
-        found = _(", ").join(
-            _("%(product)s %(share)s%%") % {"product": one.title, "share": round(100 * one.share)}
-            for one in self.reasons
-        )
+        """What is recommended to whom; the reasons follow."""
         who = self.shopper or _("a shopper")
-        return _("For %(shopper)s, %(product)s because of their history: %(reasons)s.") % {
-            "shopper": who,
-            "product": self.title,
-            "reasons": found,
-        }
+        return _("For %(shopper)s: %(product)s, because they chose:") % {"shopper": who, "product": self.title}
 
 
 @dataclass(frozen=True, slots=True)

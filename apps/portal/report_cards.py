@@ -6,12 +6,21 @@ from django.utils.translation import gettext as _
 
 from apps.jobs.models import Job
 from apps.portal.charts.chart import Chart
-from apps.portal.charts.reports import cost_chart, days_chart, forgetting_chart, robustness_chart
+from apps.portal.charts.reports import (
+    DAMAGES,
+    WAYS,
+    cost_chart,
+    days_chart,
+    forgetting_chart,
+    in_order,
+    robustness_chart,
+)
 from apps.portal.words.reports import report_title, robustness_words, updates_words
 from apps.training.models import Recipe
 from apps.training.reports import DAYS_DEFAULT, ROBUSTNESS, UPDATES, Report, report_last, report_running
 
 KINDS = {"robustness": ROBUSTNESS, "updates": UPDATES}
+TOLD = 4
 DAYS = (7, DAYS_DEFAULT, 30)
 
 
@@ -50,7 +59,7 @@ def report_cards(recipe: Recipe) -> list[ReportCard]:
                 text=texts[slug],
                 running=report_running(kind=kind, recipe=recipe),
                 last=last,
-                sentences=sentences_of(last)[:3] if last else [],
+                sentences=sentences_of(last)[:TOLD] if last else [],
                 days=DAYS if kind == UPDATES else (),
             )
         )
@@ -67,6 +76,6 @@ def charts_of(report: Report) -> list[Chart]:
     """The charts of a report."""
     facts = report.facts
     if report.job.kind == ROBUSTNESS:
-        return [robustness_chart(curves=facts["curves"], variant=facts["variant"])]
-    ways = facts["ways"]
+        return [robustness_chart(curves=in_order(facts["curves"], DAMAGES), variant=facts["variant"])]
+    ways = in_order(facts["ways"], WAYS)
     return [days_chart(days=facts["days"], ways=ways), cost_chart(ways=ways), forgetting_chart(ways=ways)]

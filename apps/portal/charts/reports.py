@@ -16,6 +16,13 @@ STYLES = (
     {"color": QUIET, "dash": "dashdot", "symbol": "x"},
 )
 SIGNALS = ("burst", "agreement", "similarity", "length")
+# A stored report has lost the order of its keys.
+DAMAGES = ("noise", "missing", "fake")
+WAYS = ("full", "warm", "fold_in", "frozen")
+
+
+LABEL = 14
+"""Letters of a product's title beside its bar."""
 
 
 def damage_title(damage: str) -> str:
@@ -47,6 +54,11 @@ def signal_title(signal: str) -> str:
     }.get(signal, signal)
 
 
+def in_order(found: Mapping[str, Any], order: Sequence[str]) -> dict[str, Any]:
+    """The same in the order people read it."""
+    return {name: found[name] for name in order if name in found}
+
+
 def _line(name: str, x: Sequence[Any], y: Sequence[Any], place: int) -> dict[str, Any]:
     style = STYLES[place % len(STYLES)]
     return {
@@ -57,6 +69,7 @@ def _line(name: str, x: Sequence[Any], y: Sequence[Any], place: int) -> dict[str
         "line": {"color": style["color"], "dash": style["dash"], "width": 2.5},
         "marker": {"color": style["color"], "symbol": style["symbol"], "size": 8},
         "connectgaps": True,
+        "cliponaxis": False,
         "hovertemplate": "%{y:.4f}",
     }
 
@@ -157,6 +170,7 @@ def cost_chart(*, ways: Mapping[str, Mapping[str, Any]]) -> Chart:
                 "y": [found["ndcg10"]],
                 "name": way_title(way),
                 "mode": "markers",
+                "cliponaxis": False,
                 "marker": {"size": 13, "color": style["color"], "symbol": style["symbol"]},
                 "error_y": {
                     "type": "data",
@@ -266,7 +280,11 @@ def forgetting_chart(*, ways: Mapping[str, Mapping[str, Any]]) -> Chart:
 
 def crowds_chart(*, crowds: Sequence[tuple[str, int, Mapping[str, float]]]) -> Chart:
     """How strongly each crowd stands out, by signal: title of the product, members, evidence."""
-    names = [f"{place}. {title}" for place, (title, _members, _found) in enumerate(crowds, 1)]
+    # The full title would leave a phone no room for the bars; it is in the table.
+    names = [
+        f"{place}. {title[:LABEL]}{'…' if len(title) > LABEL else ''}"
+        for place, (title, _members, _found) in enumerate(crowds, 1)
+    ]
     return Chart(
         key="crowds",
         title=_("Why they stand out"),

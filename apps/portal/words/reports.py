@@ -5,7 +5,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from apps.portal.charts.reports import SIGNALS, way_title
+from apps.portal.charts.reports import DAMAGES, SIGNALS, WAYS, in_order, way_title
 from apps.portal.formats import number, percent
 from apps.training.reports import ROBUSTNESS, SHILLING, UPDATES
 
@@ -32,7 +32,7 @@ def robustness_words(facts: Mapping[str, Any]) -> list[str]:
         "missing": _("With %(share)s of the interactions missing, %(kept)s of its NDCG@10 is left."),
         "fake": _("With %(share)s fake interactions added, %(kept)s of its NDCG@10 is left."),
     }
-    for damage, points in facts["curves"].items():
+    for damage, points in in_order(facts["curves"], DAMAGES).items():
         point = next((one for one in points if one["share"] == TOLD_SHARE), None)
         if point is None or point["kept"] is None:
             continue
@@ -48,9 +48,10 @@ def robustness_words(facts: Mapping[str, Any]) -> list[str]:
 
 def updates_words(facts: Mapping[str, Any]) -> list[str]:
     """Each way against a full retrain, and what it forgets."""
-    full = facts["ways"].get("full")
+    ways = in_order(facts["ways"], WAYS)
+    full = ways.get("full")
     lines = []
-    for way, found in facts["ways"].items():
+    for way, found in ways.items():
         if way == "full" or not full or not full["ndcg10"]:
             continue
         kept = percent(found["ndcg10"] / full["ndcg10"], 0)
@@ -68,7 +69,7 @@ def updates_words(facts: Mapping[str, Any]) -> list[str]:
                 _("%(way)s: %(kept)s of the quality of a full retrain, for nothing.")
                 % {"way": way_title(way), "kept": kept}
             )
-    for way, found in facts["ways"].items():
+    for way, found in ways.items():
         lost = found["forgetting"]
         if not lost or way == "frozen":
             continue
