@@ -136,6 +136,14 @@ DECLARED: tuple[Setting, ...] = (
         high=3650,
     ),
     Setting(
+        "RECOPORTAL_JOB_DAYS",
+        "int",
+        "90",
+        "Days for which ended jobs and exported files are kept; the jobs of training runs stay with them.",
+        low=1,
+        high=3650,
+    ),
+    Setting(
         "RECOPORTAL_INBOX",
         "choice:valkey|postgres",
         "valkey",

@@ -28,6 +28,7 @@ def shop_switch(name: str) -> None:
     settings.DATABASE_URL = os.environ["DATABASE_URL"] = database_url_with_name(settings.DATABASE_URL, name)
     settings.SHOP_NAME = name
     settings.SHOP_DIR = settings.DATA_DIR / "shops" / name
+    settings.MEDIA_ROOT = settings.SHOP_DIR / "media"
     settings.CACHES["default"]["KEY_PREFIX"] = name
     caches["default"].key_prefix = name
     for options in (

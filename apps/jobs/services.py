@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, TextField, Value
+from django.db.models import F, ManyToOneRel, Q, TextField, Value
 from django.db.models.functions import Concat, Now, Right
 
 from apps.accounts.models import User
@@ -207,6 +207,23 @@ def jobs_sweep(*, stale_after: timedelta = STALE_AFTER, wake_after: timedelta = 
             )
             wake_ups.append(WakeUp(job_id=job.pk, kind=kind))
     return wake_ups + _forgotten(wake_after=wake_after)
+
+
+@transaction.atomic
+def jobs_prune(*, days: int) -> int:
+    """Delete jobs that ended more than `days` ago; returns how many.
+
+    A job that a row of another app points at (a training run) stays as long as that row does.
+    """
+    old = Job.objects.filter(
+        status__in=(JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED),
+        finished_at__lt=Now() - timedelta(days=days),
+    )
+    for relation in Job._meta.get_fields(include_hidden=True):
+        if isinstance(relation, ManyToOneRel):
+            name, model = relation.field.attname, relation.field.model
+            old = old.exclude(pk__in=model._base_manager.exclude(**{name: None}).values(name))
+    return old.delete()[0]
 
 
 def _forgotten(*, wake_after: timedelta) -> list[WakeUp]:

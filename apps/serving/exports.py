@@ -107,6 +107,18 @@ def export_file(*, job_id: int, format: str) -> Path:
     return path
 
 
+def exports_prune(*, days: int) -> int:
+    """Delete exported files, and parts of exports that never ended, older than `days`; returns how many."""
+    oldest = clock.now().timestamp() - days * 86_400
+    old = [path for path in exports_dir().glob("*") if path.stat().st_mtime < oldest]
+    for path in old:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(old)
+
+
 def _shoppers(params: dict[str, Any]) -> QuerySet[Shopper]:
     """The shoppers of the range; ids are compared by code point, whatever the database's collation."""
     named = Shopper.objects.filter(merged_into=None).annotate(name=Collate("external_id", "C"))

@@ -1,6 +1,7 @@
 """Thin shells around `batch`. Shards go to the queue `score`, for they load models."""
 
 from celery import group, shared_task
+from django.conf import settings
 
 from apps.serving import batch, exports
 
@@ -25,3 +26,9 @@ def shard_build(version_id: int, shard: int) -> None:
 def export_run(job_id: int) -> None:
     """Run an export of slates (queue default: it needs no model)."""
     exports.export_run(job_id=job_id)
+
+
+@shared_task
+def exports_prune() -> None:
+    """Delete exported files that are old (beat, once a day)."""
+    exports.exports_prune(days=settings.JOB_DAYS)

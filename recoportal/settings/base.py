@@ -16,7 +16,6 @@ ENV = env.load()
 
 # --- where things are kept ----
 DATA_DIR = ENV.get_path("RECOPORTAL_DATA_DIR")
-MEDIA_ROOT = DATA_DIR / "media"
 MEDIA_URL = "/media/"
 STATIC_ROOT = DATA_DIR / "static"
 STATIC_URL = "/static/"
@@ -34,6 +33,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The shop's name keeps its files, cache keys and task queues apart from those of other shops.
 SHOP_NAME: str = DATABASES["default"]["NAME"]
 SHOP_DIR = DATA_DIR / "shops" / SHOP_NAME
+MEDIA_ROOT = SHOP_DIR / "media"
 
 # --- security ----
 SECRET_KEY = ENV.get_str("RECOPORTAL_SECRET_KEY")
@@ -205,6 +205,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / f"beat-{SHOP_NAME}")
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "jobs-sweep": {"task": "apps.jobs.tasks.jobs_sweep", "schedule": 10.0},
+    "jobs-prune": {"task": "apps.jobs.tasks.jobs_prune", "schedule": 86_400.0},
+    "serving-exports-prune": {"task": "apps.serving.tasks.exports_prune", "schedule": 86_400.0},
     "serving-lists": {"task": "apps.serving.tasks.lists_missing_build", "schedule": 5.0},
     "training-schedules": {"task": "apps.training.tasks.schedules_run", "schedule": 60.0},
     "monitoring-workers": {"task": "apps.monitoring.tasks.workers_look", "schedule": 30.0},
@@ -268,6 +270,7 @@ INBOX = ENV.get_str("RECOPORTAL_INBOX")
 INBOX_STRICT = ENV.get_bool("RECOPORTAL_INBOX_STRICT")
 INBOX_MB = ENV.get_int("RECOPORTAL_INBOX_MB")
 EVENT_KEY_DAYS = ENV.get_int("RECOPORTAL_EVENT_KEY_DAYS")
+JOB_DAYS = ENV.get_int("RECOPORTAL_JOB_DAYS")
 BEHIND_PROXY = ENV.get_bool("RECOPORTAL_BEHIND_PROXY")
 if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

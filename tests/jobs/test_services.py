@@ -17,6 +17,7 @@ from apps.jobs.kinds import kind_register
 from apps.jobs.models import Job, JobStatus
 from apps.jobs.queue import job_enqueue
 from apps.jobs.selectors import job_eta_seconds, jobs_active, jobs_drawer
+from apps.training.models import Recipe, TrainingRun
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -234,3 +235,18 @@ def test_of_many_claimers_one_wins() -> None:
     assert len(winners) == 1
     made.refresh_from_db()
     assert made.attempts == 1
+
+
+def test_what_ended_long_ago_is_pruned_but_not_what_a_run_stands_on() -> None:
+    long_ago = Now() - timedelta(days=40)
+    old = job(status=JobStatus.DONE, finished_at=long_ago)
+    kept = [
+        job(status=JobStatus.FAILED, finished_at=Now() - timedelta(days=20)),
+        job(status=JobStatus.RUNNING, finished_at=None),
+        job(status=JobStatus.DONE, finished_at=long_ago),
+    ]
+    recipe = Recipe.objects.create(code="own", name="Own", family="als")
+    TrainingRun.objects.create(recipe=recipe, job=kept[-1])
+    assert services.jobs_prune(days=30) == 1
+    assert not Job.objects.filter(pk=old.pk).exists()
+    assert {row.pk for row in Job.objects.all()} == {row.pk for row in kept}

@@ -1,6 +1,7 @@
 """Files of slates for e-mail: whom they hold, that they are whole, and that a second run goes on."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,16 @@ def test_a_killed_export_goes_on_and_shows_no_half_file(shop: Path, monkeypatch:
     assert exports.export_run(job_id=job.pk) is not None
     assert not set(worked_before) & set(worked[len(worked_before) :]), "no shard twice"
     assert [line["shopper"] for line in read(job.pk)[1]] == [n for n in NAMES if n not in ("c03", "c04")]
+
+
+def test_old_files_go(shop: Path) -> None:
+    done = exports.export_run(job_id=exports.export_create(placement="home", last="c01").pk)
+    assert done is not None
+    assert exports.exports_prune(days=30) == 0
+    old = exports.export_file(job_id=done.pk, format="csv")
+    os.utime(old, (0, 0))
+    assert exports.exports_prune(days=30) == 1
+    assert not old.exists()
 
 
 def test_the_command_writes_and_refuses(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
