@@ -27,6 +27,8 @@ EXCLUDE: dict[Variant, Exclude] = {"new": "bought", "all": "none"}
 PROBE_EVENTS = 2_000
 PROBE_GROWTH = 1.15
 """Seconds of a fit grow with this power of the events: a little above linear, as most families do."""
+LEARNING = 0.7
+"""Share of a fit's time after which a network stops learning: what it knows by then can still be judged."""
 MAX_JUDGES = 4_000
 STEPS = (1 / 3, 3.0)
 """Factors a number is tried at."""
@@ -146,7 +148,9 @@ class Trials:
         def over() -> bool:
             return self.clock() >= until or (stop is not None and stop())
 
-        return replace(self.options, should_stop=over, on_progress=None)
+        left = until - self.clock()
+        seconds = max(LEARNING * left, 0.1) if left < float("inf") else None
+        return replace(self.options, should_stop=over, on_progress=None, seconds=seconds)
 
 
 def sample_of(dataset: Dataset, events: int = PROBE_EVENTS, seed: int = 0) -> Dataset:

@@ -58,8 +58,12 @@ FIRST_ROUND, SEARCH = 0.45, 0.3
 HOPEFUL = 2.0
 """A family is tried although it seems to need this many times the seconds left: estimates are rough, and the
 deadline stops it."""
-PROBING = 0.4
-"""Share of the first round that may go into learning what each family costs."""
+PATIENCE = 0.6
+"""Share of what is left of the first round that one family may take."""
+PROBING = 0.25
+"""Share of what is left of the first round that may go into learning what each of the families to come
+costs.
+"""
 HOPELESS = 0.25
 """Sources below this share of the best one's quality are not searched and not combined unless few remain."""
 BETTER = 1.005
@@ -208,19 +212,25 @@ def _splits(dataset: Dataset, protocol: Protocol, days: float) -> list[Split]:
 
 
 def _first_round(trials: Trials, held: Held, names: Sequence[str], until: float) -> list[Tried]:
-    """Each family once with its defaults, cheapest first, as far as the time goes."""
-    costs = _costs(trials, held.split.train, names, until)
+    """Each family once with its defaults, as far as the time goes: those a new shop starts with before the
+    others, the cheapest of each first.
+    """
     tried: list[Tried] = []
-    skipped = []
-    for place, (name, seconds) in enumerate(costs.items()):
-        trials.options.report(Progress("families", 0.45 * place / len(costs), message=name))
-        left = until - trials.clock()
-        if tried and (left <= 0 or seconds > HOPEFUL * left):
-            skipped.append(FAMILIES[name].title)
-            continue
-        found = trials.attempt(name, FAMILIES[name].config(None), held, until if tried else None)
-        if found is not None:
-            tried.append(found)
+    skipped: list[str] = []
+    groups = [[name for name in names if FAMILIES[name].standard is standard] for standard in (True, False)]
+    for group in groups:
+        for name, seconds in _costs(trials, held.split.train, group, until).items():
+            done = (len(tried) + len(skipped)) / len(names)
+            trials.options.report(Progress("families", 0.45 * done, message=FAMILIES[name].title))
+            left = until - trials.clock()
+            if tried and (left <= 0 or seconds > HOPEFUL * left):
+                skipped.append(FAMILIES[name].title)
+                continue
+            # one that takes far longer than thought must not cost the others their turn
+            limit = until - (1.0 - PATIENCE) * left
+            found = trials.attempt(name, FAMILIES[name].config(None), held, limit if tried else None)
+            if found is not None:
+                tried.append(found)
     if skipped:
         trials.warnings.append(
             ("Too little time to try %(families)s; give a longer budget.", {"families": ", ".join(skipped)})
