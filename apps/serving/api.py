@@ -12,6 +12,7 @@ from apps.core.api import JSON, MethodNotAllowed, errors_answered, json_body
 from apps.core.errors import InvalidInput
 from apps.serving.parameters import request_parse
 from apps.serving.pipeline import recommend
+from apps.serving.reasons import reason_words
 from apps.serving.remembering import exposure_remember
 from apps.serving.slate import Slate, SlateRequest
 
@@ -102,6 +103,8 @@ def slate_body(slate: Slate) -> dict[str, Any]:
                 "position": item.position,
                 "score": item.score,
                 "source": item.source,
+                "reason": reason_words(item, slate.language),
+                "sponsored": "sponsored" in item.badges,
             }
             for item in slate.items
         ],

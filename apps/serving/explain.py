@@ -17,8 +17,9 @@ def trace_of(decision: Decision, items: Sequence[SlateItem]) -> dict[str, Any]:
 
     {"placement", "kind", "publication", "rung", "normalisation",
      "ladder": [{"rung", "state": "used" | why it had nothing}],
-     "sources": [{"source", "version_id", "weight", "scope", "lists", "size"}], "missing_sources": [..],
-     "items": [{"product_id", "sku", "position", "base_rank", "score", "adjusted", "source", "fill",
+     "sources": [{"source", "version_id", "weight", "scope", "lists", "size", "seeds"}],
+     "missing_sources": [..],
+     "items": [{"product_id", "sku", "position", "base_rank", "score", "adjusted", "source", "fill", "reason",
                 "parts": [{"source", "listed", "rank", "raw", "normalised", "weight", "contribution"}],
                 "effects": [{"rule", "kind", "code", "from", "to", "strength"}]}],
      "dropped": [{"product_id", "sku", "gate", "code", "rule", "params"}],
@@ -49,6 +50,7 @@ def trace_of(decision: Decision, items: Sequence[SlateItem]) -> dict[str, Any]:
                 "scope": source.scope,
                 "lists": source.combined,
                 "size": len(source.found.ids),
+                "seeds": [seed for seed, _ in source.seeds],
             }
             for source in decision.gathered.sources
         ],
@@ -63,6 +65,7 @@ def trace_of(decision: Decision, items: Sequence[SlateItem]) -> dict[str, Any]:
                 "adjusted": by_product[item.product_id]["adjusted"],
                 "source": item.source,
                 "fill": decision.fill.get(item.product_id),
+                "reason": {"code": item.reason, "product_id": item.reason_item},
                 "parts": _parts(decision, item, raw),
                 "effects": by_product[item.product_id]["effects"],
             }

@@ -31,6 +31,8 @@ ITEM: dict[str, Any] = {
         "position",
         "score",
         "source",
+        "reason",
+        "sponsored",
     ],
     "additionalProperties": False,
     "properties": {
@@ -47,6 +49,12 @@ ITEM: dict[str, Any] = {
             "type": "string",
             "description": "The source that gave the item most; `rule` for a pin that no source lists.",
         },
+        "reason": {
+            "type": "string",
+            "description": "Why the item is here, in one line for the shopper, in `lang`.",
+            "example": "Because you viewed Red stoneware mug",
+        },
+        "sponsored": {"type": "boolean", "description": "A sponsor pays for it; say so where you show it."},
     },
 }
 SLATE: dict[str, Any] = {
@@ -95,6 +103,8 @@ EXAMPLE = {
             "position": 1,
             "score": 1.84,
             "source": "ease",
+            "reason": "Picked for your taste",
+            "sponsored": False,
         }
     ],
 }

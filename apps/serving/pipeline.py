@@ -14,10 +14,10 @@ from apps.serving.catalogue import NEW_DAYS, CatalogueItem
 from apps.serving.decide import FILL, POOL_TIER, SEEN_TIER, Decision, decide
 from apps.serving.explain import trace_of
 from apps.serving.live import PublicationState
+from apps.serving.reasons import RULE, Reasons
 from apps.serving.slate import Slate, SlateItem, SlateRequest
 
 LOW_STOCK = 5
-RULE = "rule"
 
 
 def recommend(request: SlateRequest, publication: PublicationState | None = None) -> Slate:
@@ -47,6 +47,7 @@ def slate_of(decision: Decision) -> Slate:
         shopper_id=asking.shopper.id,
         served_at=decision.now,
         session=request.session if asking.personalised else "",
+        language=request.language,
         trace=trace_of(decision, items) if request.explain else None,
     )
 
@@ -58,6 +59,7 @@ def _items(decision: Decision) -> list[SlateItem]:
     listed = [wanted.intersection(source.found.ids.tolist()) for source in sources]
     columns = _columns(decision.blend, wanted)
     names = [source.source for source in sources]
+    reasons = Reasons(decision)
     items = []
     for ruled in decision.ruled.items:
         product_id = ruled.product_id
@@ -68,7 +70,8 @@ def _items(decision: Decision) -> list[SlateItem]:
             best = max((part, -n) for n, part in enumerate(parts) if product_id in listed[n])
             main = names[-best[1]]
         facts = decision.asking.catalogue.items[product_id]
-        items.append(_item(decision, ruled, facts, main, dict(zip(names, parts, strict=False))))
+        reason = reasons.of(ruled, facts, main)
+        items.append(_item(decision, ruled, facts, main, dict(zip(names, parts, strict=False)), reason))
     return items
 
 
@@ -78,8 +81,15 @@ def _columns(blend: BlendResult, wanted: set[int]) -> dict[int, int]:
 
 
 def _item(
-    decision: Decision, ruled: RuledItem, facts: CatalogueItem, source: str, parts: Mapping[str, float]
+    decision: Decision,
+    ruled: RuledItem,
+    facts: CatalogueItem,
+    source: str,
+    parts: Mapping[str, float],
+    reason: tuple[str, int | None],
 ) -> SlateItem:
+    code, seed = reason
+    language = decision.request.language
     return SlateItem(
         product_id=facts.product_id,
         sku=facts.sku,
@@ -87,7 +97,7 @@ def _item(
         score=ruled.adjusted if ruled.tier <= SEEN_TIER else None,
         source=source,
         parts=parts,
-        title=facts.title_in(decision.request.language),
+        title=facts.title_in(language),
         price=facts.price,
         currency=facts.currency,
         image=facts.image,
@@ -95,6 +105,9 @@ def _item(
         brand=facts.brand,
         stock=facts.stock,
         badges=_badges(decision, ruled, facts),
+        reason=code,
+        reason_item=seed,
+        reason_title=decision.asking.catalogue.items[seed].title_in(language) if seed is not None else "",
     )
 
 
@@ -104,6 +117,8 @@ def _badges(decision: Decision, ruled: RuledItem, facts: CatalogueItem) -> tuple
         badges.append("new")
     if facts.stock is not None and facts.stock <= LOW_STOCK:
         badges.append("low_stock")
+    if decision.gathered.pool is not None and ruled.product_id in decision.gathered.pool.offers:
+        badges.append("sponsored")
     if ruled.tier > POOL_TIER:
         badges.append("fill")
     return tuple(dict.fromkeys(badges))

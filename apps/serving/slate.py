@@ -104,8 +104,9 @@ class SlateItem:
     source: the source that gave it the most; "rule" for such a pin; "trend", "popular" or "catalogue" for
     fill. parts: contribution by source, sums to the blended score. propensity: the probability that the
     policy shows this item here; 1.0, for the policy is deterministic.
-    badges: codes 'pinned', 'boosted', 'buried', 'new', 'low_stock', 'fill'. reason: the code of what gave the
-    item its place, reason_item: the product it stands on, both put into words by `serving.reasons`.
+    badges: codes 'pinned', 'boosted', 'buried', 'new', 'low_stock', 'sponsored', 'fill'. reason: the code of
+    what gave the item its place, reason_item and reason_title: the product it stands on; `serving.reasons`
+    puts them into words.
     """
 
     product_id: int
@@ -125,6 +126,7 @@ class SlateItem:
     propensity: float = 1.0
     reason: str = ""
     reason_item: int | None = None
+    reason_title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +146,5 @@ class Slate:
     shopper_id: int | None
     served_at: datetime
     session: str = ""
+    language: str = ""
     trace: dict[str, Any] | None = None
