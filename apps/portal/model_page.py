@@ -168,7 +168,8 @@ def importance_rows(version: ModelVersion) -> list[tuple[str, float]]:
     """What a learned ranking looks at, with its share of all that it gains by; empty for other families."""
     names = {code: source.name for code, source in sources_named().items()}
     found = version.example.get("importance", {})
-    return [(fact_words(feature, names), share) for feature, share in found.items()]
+    ordered = sorted(found.items(), key=lambda pair: -pair[1])
+    return [(fact_words(feature, names), share) for feature, share in ordered]
 
 
 def cost_rows(versions: Sequence[ModelVersion], protocol: str) -> list[CostRow]:
