@@ -169,6 +169,15 @@ def celery_worker_process(committed_db: None, tmp_path: Path) -> Iterator[Callab
 
 
 @pytest.fixture
+def inbox_consumer(committed_db: None, tmp_path: Path) -> Iterator[RealProcess]:
+    """Give the process that brings accepted events from the inbox into Postgres."""
+    consumer = process_start(["manage.py", "consume_events"], tmp_path / "consumer.log")
+    consumer.wait_until("the inbox's consumer", lambda: " ready." in consumer.log)
+    yield consumer
+    consumer.stop()
+
+
+@pytest.fixture
 def live_site_start(committed_db: None, tmp_path: Path) -> Iterator[Callable[..., RealProcess]]:
     """Give `start(**environment)`: the site behind granian, answering when the call returns."""
     started: list[RealProcess] = []

@@ -49,7 +49,7 @@ class ShopPages(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def shop_url(live_site: RealProcess, shop: SmallShop) -> Iterator[str]:
+def shop_url(live_site: RealProcess, inbox_consumer: RealProcess, shop: SmallShop) -> Iterator[str]:
     """Give the address of a shop's page that uses the snippet."""
     text = [""]
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(ShopPages, text=text))
