@@ -35,6 +35,8 @@ LEAST_GAIN = 1.002
 """What a blend must gain over its best part to be chosen."""
 HOPELESS = 0.3
 """Components below this share of the best one's quality are not tuned."""
+JUDGING = 1.5
+"""Seconds of the test per second of asking: the blend is made beside."""
 Settings = dict[str, Any]
 
 
@@ -171,7 +173,7 @@ def _also_shown(
     """Components that are not part of the answer but stand beside it, where seconds are left for them."""
 
     def needed(one: Tuned) -> float:
-        return 1.3 * one.seconds + 2.0 * one.answer * len(protocol.test)
+        return 1.3 * one.seconds + JUDGING * one.answer * len(protocol.test)
 
     left = clock.left - 0.1 * clock.budget - sum(needed(one) for one in used)
     found = []
@@ -259,8 +261,8 @@ class _Search:
             one.quality = figures[one.component.name][self.metric]
 
     def judging(self, tuned: Sequence[Tuned]) -> float:
-        """Seconds of the test; z-scores and the blend cost about as much again as the answers."""
-        return 2.0 * len(self.protocol.test) * sum(one.answer for one in tuned)
+        """Seconds of the test."""
+        return JUDGING * len(self.protocol.test) * sum(one.answer for one in tuned)
 
     def reserve(self, tuned: Sequence[Tuned]) -> float:
         """Seconds of all that follows the search."""
@@ -328,7 +330,7 @@ def _blend(
     protocol: Protocol, tuned: Sequence[Tuned], clock: Clock, options: TrainOptions
 ) -> tuple[dict[str, float], float]:
     """Weights by component and what they gain on validation; none where there is no time for it."""
-    judging = 2.0 * len(protocol.test) * sum(one.answer for one in tuned)
+    judging = JUDGING * len(protocol.test) * sum(one.answer for one in tuned)
     if len(tuned) < 2 or clock.left < 0.08 * clock.budget + judging:
         return {}, 0.0
     options.report(Progress("blend", 0.68))
@@ -360,8 +362,7 @@ def _refitted(
 
     order = sorted(used, key=place_of)
     refitted = []
-    # z-scores and the blend cost about as much again as the answers
-    judging = 2.0 * len(protocol.test) * sum(one.answer for one in used)
+    judging = JUDGING * len(protocol.test) * sum(one.answer for one in used)
     for place, one in enumerate(order):
         options.report(Progress("refit", 0.7 + 0.15 * place / len(order), message=f"{one.component.name}"))
         left = clock.left - judging

@@ -70,13 +70,40 @@ class Figures:
         return self.values[name]
 
 
-def masked_scores(scorer: Scorer, questions: Questions) -> Floats:
-    """Scores of one block [B, N]; -inf for what cannot be an answer."""
+@dataclass(frozen=True)
+class Answer:
+    """scores: float32 [B, N], -inf for what cannot be an answer. spread: float32 [B], the standard deviation
+    of the others, 0 where all are alike.
+    """
+
+    scores: Floats
+    spread: Floats
+
+
+def answered(scorer: Scorer, questions: Questions, mixed: bool = True) -> Answer:
+    """One block of questions, never with a NaN. mixed: whether the spread is needed; without it, it is 1."""
     scores = scorer.score(questions.lists)
-    np.nan_to_num(scores, copy=False, nan=-1e30, posinf=1e30, neginf=-1e30)
-    if questions.exclude:
-        scores[questions.lists.owners(), questions.lists.item] = -np.inf
-    return scores
+    total = scores.sum(axis=1, dtype=np.float64)
+    strange = np.flatnonzero(~np.isfinite(total))
+    if len(strange):
+        scores[strange] = np.nan_to_num(scores[strange], nan=-1e30, posinf=1e30, neginf=-1e30)
+        total[strange] = scores[strange].sum(axis=1, dtype=np.float64)
+    n = scores.shape[1]
+    if not mixed:
+        if questions.exclude:
+            scores[questions.lists.owners(), questions.lists.item] = -np.inf
+        return Answer(scores, np.ones(len(scores), dtype=np.float32))
+    if not questions.exclude:
+        return Answer(scores, torch.from_numpy(scores).std(dim=1, correction=0).numpy())
+    own = np.unique(questions.lists.owners() * n + questions.lists.item)
+    rows, columns = own // n, own % n
+    left = np.maximum(n - np.bincount(rows, minlength=len(scores)), 1)
+    mean = (total - np.bincount(rows, weights=scores[rows, columns], minlength=len(scores))) / left
+    # own items at the mean of the others add nothing to the squares
+    scores[rows, columns] = mean[rows]
+    spread = torch.from_numpy(scores).std(dim=1, correction=0).numpy() * np.sqrt(n / left)
+    scores[rows, columns] = -np.inf
+    return Answer(scores, spread.astype(np.float32))
 
 
 def judge(scorer: Scorer, questions: Questions, check: Check | None = None) -> Figures:
@@ -95,13 +122,15 @@ def judge_all(
     A name may be in both: the scorer's own figures are left out where `blends` has its name.
     """
     found: dict[str, list[dict[str, NDArray[np.float64]]]] = {}
+    mixed = {name for weights in blends.values() for name in weights}
     for rows in blocks(questions.lists, BLOCK_CELLS):
         if check is not None:
             check()
         part = questions.take(rows)
-        scores = {name: masked_scores(scorer, part) for name, scorer in scorers.items()}
+        answers = {name: answered(scorer, part, name in mixed) for name, scorer in scorers.items()}
+        scores = {name: answer.scores for name, answer in answers.items()}
         for name, weights in blends.items():
-            scores[name] = blended({key: scores[key] for key in weights}, weights)
+            scores[name] = blended({key: answers[key] for key in weights}, weights)
         for name, one in scores.items():
             found.setdefault(name, []).append(per_question(one, part.targets))
     return {
@@ -127,14 +156,27 @@ def standard(scores: Floats) -> Floats:
     return filled.astype(np.float32, copy=False)
 
 
-def blended(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    """Weighted sum of z-scores [B, N]."""
+def blended(answers: Mapping[str, Answer], weights: Mapping[str, float]) -> Floats:
+    """Weighted sum of z-scores [B, N], but for what is added to a whole row, which changes no ranking."""
     total: Floats | None = None
     for name, weight in weights.items():
-        part = standard(scores[name]) * np.float32(weight) if weight else None
-        if part is not None:
-            total = part if total is None else total + part
-    return total if total is not None else next(iter(scores.values()))
+        if not weight:
+            continue
+        scores, spread = answers[name].scores, answers[name].spread
+        scale = np.divide(weight, spread, out=np.zeros_like(spread), where=spread > 1e-12)
+        with np.errstate(invalid="ignore"):  # -inf times 0, where a row is all alike
+            part = scores * scale[:, None].astype(np.float32)
+        if total is None:
+            total = part
+        else:
+            total += part
+    if total is None:
+        return next(iter(answers.values())).scores
+    strange = np.isnan(total.sum(axis=1)) & (
+        np.min([one.spread for one in answers.values()], axis=0) <= 1e-12
+    )
+    total[strange] = np.nan_to_num(total[strange], nan=-np.inf, neginf=-np.inf)
+    return total
 
 
 def top_ids(scores: Floats, k: int) -> Ints:
@@ -145,6 +187,8 @@ def top_ids(scores: Floats, k: int) -> Ints:
 
 def per_question(scores: Floats, targets: EventLists) -> dict[str, NDArray[np.float64]]:
     """hit, ndcg, recall and mrr at each cut for each row: float64 [B]."""
+    if (targets.lengths == 1).all():
+        return _one_target(scores, targets.item)
     top = top_ids(scores, max(CUTS))
     worth = np.take_along_axis(scores, top, axis=1)
     span = targets.n_items
@@ -161,6 +205,21 @@ def per_question(scores: Floats, targets: EventLists) -> dict[str, NDArray[np.fl
         found[f"ndcg{cut}"] = np.asarray(some @ steps / perfect)
         found[f"recall{cut}"] = np.asarray(some.sum(axis=1) / np.maximum(sizes, 1))
         found[f"mrr{cut}"] = np.asarray(np.max(some / np.arange(1, some.shape[1] + 1), axis=1, initial=0.0))
+    return found
+
+
+def _one_target(scores: Floats, target: Ints) -> dict[str, NDArray[np.float64]]:
+    """The same where one item is right, by how many are above it; of those like it half are."""
+    value = scores[np.arange(len(scores)), target][:, None]
+    above = np.count_nonzero(scores > value, axis=1)
+    above += (np.count_nonzero(scores == value, axis=1) - 1) // 2
+    above[~np.isfinite(value[:, 0])] = scores.shape[1]
+    found: dict[str, NDArray[np.float64]] = {}
+    for cut in CUTS:
+        hit = (above < cut).astype(np.float64)
+        found[f"hit{cut}"] = found[f"recall{cut}"] = hit
+        found[f"ndcg{cut}"] = hit / np.log2(above + 2.0)
+        found[f"mrr{cut}"] = hit / (above + 1.0)
     return found
 
 
@@ -187,7 +246,7 @@ class BlendTable:
             if check is not None:
                 check()
             part = questions.take(rows)
-            scores = [standard(masked_scores(scorer, part)) for scorer in scorers.values()]
+            scores = [standard(answered(scorer, part, False).scores) for scorer in scorers.values()]
             ids = np.sort(np.concatenate([top_ids(one, DEPTH) for one in scores], axis=1), axis=1)
             twice = np.zeros(ids.shape, dtype=np.bool_)
             twice[:, 1:] = ids[:, 1:] == ids[:, :-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -168,7 +169,7 @@ def dataset_of(lists: EventLists) -> Dataset:
 
 def with_backoff(scores: Floats, popular: Floats) -> Floats:
     """The scores plus a trace of popularity (in place)."""
-    best = np.abs(scores).max(axis=1, initial=0.0)
+    best = np.maximum(scores.max(axis=1, initial=0.0), -scores.min(axis=1, initial=0.0))
     scores += (np.where(best > 0, best, 1.0) * BACKOFF).astype(np.float32)[:, None] * popular[None, :]
     return scores
 
@@ -261,11 +262,15 @@ class NeighbourScorer:
         found = np.bincount(key, weights=weight, minlength=len(lists) * lists.n_items)
         return found.reshape(len(lists), lists.n_items).astype(np.float32)
 
+    @cached_property
+    def _keys(self) -> NDArray[np.int64]:
+        """What is stored in `places`, as list * N + item, ascending."""
+        owner = np.repeat(np.arange(self.places.shape[0]), np.diff(self.places.indptr))
+        return owner * self.places.shape[1] + self.places.indices
+
     def _latest_common(self, lists: EventLists, alike: Csr) -> NDArray[np.float64]:
         """Per pair of list and neighbour, the place in the neighbour of the list's latest item it holds."""
-        n_items, n_pairs = lists.n_items, len(alike.indices)
-        keys = np.repeat(np.arange(self.places.shape[0]), np.diff(self.places.indptr)) * n_items
-        keys = keys + self.places.indices
+        n_items, n_pairs, keys = lists.n_items, len(alike.indices), self._keys
         owner = np.repeat(np.arange(len(lists)), np.diff(alike.indptr))
         anchor = np.zeros(n_pairs)
         open_pairs = np.arange(n_pairs)

@@ -10,7 +10,17 @@ import pytest
 
 from apps.ml.cli import main
 from apps.ml.file_protocols import default_budget
-from apps.ml.list_questions import BlendTable, Questions, judge, per_question, prefixes, single
+from apps.ml.list_questions import (
+    BlendTable,
+    Questions,
+    answered,
+    blended,
+    judge,
+    per_question,
+    prefixes,
+    single,
+    standard,
+)
 from apps.ml.models.list_model import lists_from
 from apps.ml.text_files import EventLists
 from apps.ml.topn import Floats
@@ -175,3 +185,81 @@ def test_prefixes_end_before_their_item() -> None:
 
 def test_the_budget_grows_with_the_file() -> None:
     assert [default_budget(n) for n in (1_000, 500_000, 10**8)] == [600.0, 1_000.0, 3_000.0]
+
+
+def test_one_right_item_is_judged_like_several_and_a_tie_is_no_hit() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.standard_normal((50, 40)).astype(np.float32)
+    right = rng.integers(0, 40, 50)
+    lists = lists_of(*([int(item)] for item in right))
+    found = per_question(scores, lists)
+    rank = (np.argsort(np.argsort(-scores, axis=1), axis=1))[np.arange(50), right]
+    np.testing.assert_array_equal(found["hit10"], rank < 10)
+    np.testing.assert_allclose(found["ndcg20"], np.where(rank < 20, 1 / np.log2(rank + 2), 0))
+    np.testing.assert_allclose(found["mrr20"], np.where(rank < 20, 1 / (rank + 1), 0))
+    assert per_question(np.zeros((50, 40), np.float32), lists)["hit10"].sum() == 0
+
+
+@pytest.mark.parametrize("exclude", [True, False])
+def test_a_blend_is_the_sum_of_z_scores(exclude: bool) -> None:
+    rng = np.random.default_rng(4)
+    lists = lists_of(*([int(item), (int(item) + 3) % 40, int(item)] for item in rng.integers(0, 40, 20)))
+    asked = Questions(lists, single(lists, np.zeros(20, np.int64)), exclude)
+
+    class Given:
+        def __init__(self, scale: float, offset: float) -> None:
+            self.scores = (rng.standard_normal((20, 40)) ** 3 * scale + offset).astype(np.float32)
+
+        def score(self, lists: EventLists) -> Floats:
+            return self.scores.copy()
+
+    one, two = answered(Given(1.0, 5.0), asked), answered(Given(100.0, -20.0), asked)
+    found = blended({"one": one, "two": two}, {"one": 0.7, "two": 0.3})
+    expected = 0.7 * standard(one.scores) + 0.3 * standard(two.scores)
+    assert np.isneginf(found).sum() == (40 if exclude else 0)
+    np.testing.assert_array_equal(np.isneginf(found), np.isneginf(expected))
+    able = np.isfinite(found)
+    shift = np.where(able, found - np.where(able, expected, 0), np.nan)
+    np.testing.assert_allclose(np.nanstd(shift, axis=1), 0, atol=1e-4)
+
+
+def test_a_part_that_is_all_alike_leaves_a_blend_its_order() -> None:
+    lists = lists_of([0, 1], [2], n_items=30)
+    asked = Questions(lists, single(lists, np.array([2, 0])), exclude=True)
+    flat, good = answered(Fixed([1.0] * 30), asked), answered(Fixed(list(range(30))), asked)
+    found = blended({"flat": flat, "good": good}, {"flat": 0.5, "good": 0.5})
+    assert not np.isnan(found).any()
+    assert np.isneginf(found[0, :2]).all()
+    assert found[0].argmax() == found[1].argmax() == 29
+
+
+@pytest.mark.parametrize("command", ["sequences", "given", "sessions"])
+def test_odd_files_are_answered_within_a_short_budget(command: str, tmp_path: Path, run: Run) -> None:
+    rng = np.random.default_rng(6)
+    users = ["ünïcode", "a b".replace(" ", "_"), "7", "007", "-1", "x" * 80]
+    rows: list[list[object]] = [
+        [f"u{row}", *(f"{item}#" for item in rng.integers(0, 30, 6))] for row in range(40)
+    ]
+    rows += [[user, *rng.integers(0, 30, 5).tolist()] for user in users]
+    rows += [["lonely", "only"], ["empty"], [], rows[0], ["u1", "5#"], ["again", *["9#"] * 7]]
+    rng.shuffle(rows)
+    first = written(tmp_path / "a.txt", rows)
+    second = written(tmp_path / "b.txt", [*rows[:20], [], ["nobody", "nothing"]])
+    arguments = {
+        "sequences": ("evaluate", "--sequences", first),
+        "given": (
+            "evaluate",
+            "--train",
+            first,
+            "--test",
+            written(tmp_path / "c.txt", [["u2", "1#", "new"], ["7", "29#"]]),
+        ),
+        "sessions": ("sessions", "--train", first, "--test", second),
+    }[command]
+    found = run(*arguments)
+    figures = [
+        value for row in found["by_model"].values() for value in row.values() if isinstance(value, float)
+    ]
+    assert np.isfinite(figures).all()
+    assert "popularity" in found["by_model"]
+    assert found["questions"] > 0
