@@ -128,7 +128,7 @@ def _by_shopper(asking: Asking, kind: Kind) -> Gathered | None:
     versioned = asking.versioned()
     own_versions = [version for source, version, _ in versioned if source not in shared]
     keys: list[ListKey] = [(version, int(scope), shopper.id) for version in own_versions]
-    found = asking.memory.read_lists(keys)
+    found = asking.memory.read_lists(keys, _session_keys(asking, kind))
     sources = []
     if found or (not keys and shopper.has_history):
         for source, version, weight in versioned:
@@ -171,10 +171,7 @@ def _by_items(asking: Asking, kind: Kind) -> Gathered | None:
 
 
 def _by_session(asking: Asking, kind: Kind) -> Gathered | None:
-    # A home page may be told what the visitor looked at; that counts before what events have reported.
-    seen = []
-    if asking.personalised:
-        seen = list(dict.fromkeys([*reversed(asking.items), *asking.shopper.recent]))
+    seen = _seen(asking)
     if not seen:
         asking.tried.append((Rung.SESSION, "no_events"))
         return None
@@ -184,13 +181,31 @@ def _by_session(asking: Asking, kind: Kind) -> Gathered | None:
     return gathered
 
 
+def _seen(asking: Asking) -> list[int]:
+    """What the visitor looked at, the last first. A home page may be told; that counts before what events
+    have reported.
+    """
+    if not asking.personalised:
+        return []
+    return list(dict.fromkeys([*reversed(asking.items), *asking.shopper.recent]))
+
+
+def _session_keys(asking: Asking, kind: Kind) -> list[ListKey]:
+    """Lists that are read next when the shopper has none."""
+    if Rung.SESSION not in kind.rungs:
+        return []
+    return _item_keys(asking, _seen(asking)[:SEEDS_MAX])
+
+
+def _item_keys(asking: Asking, product_ids: Sequence[int]) -> list[ListKey]:
+    return [(version, int(ListScope.ITEM), pk) for _, version, _ in asking.versioned() for pk in product_ids]
+
+
 def _item_lists(asking: Asking, kind: Kind, product_ids: Sequence[int], scope: str) -> list[SourceLists]:
     """Per source, its lists for these products, those that say most first, combined into one."""
     product_ids = product_ids[:SEEDS_MAX]
     versioned = asking.versioned()
-    found = asking.memory.read_lists(
-        [(version, int(ListScope.ITEM), pk) for _, version, _ in versioned for pk in product_ids]
-    )
+    found = asking.memory.read_lists(_item_keys(asking, product_ids))
     known = {pk for _, _, pk in found}
     product_ids = [pk for pk in product_ids if pk in known][: kind.seeds]
     sources = []
@@ -300,8 +315,7 @@ def _pooled(asking: Asking, kind: Kind, pool: Pool) -> Gathered:
     sources += cut
     personal = gathered is not None and any(source.scope in PERSONAL_SCOPES for source in cut)
     rung = gathered.rung if gathered is not None and personal else pool.rung
-    given = asking.give(rung, sources)
-    return replace(given, pool=pool) if given is not None else _nothing(asking)
+    return replace(asking.give(rung, sources) or _nothing(asking), pool=pool)
 
 
 def _pool_lists(asking: Asking, gathered: Gathered | None) -> list[SourceLists]:

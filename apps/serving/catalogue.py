@@ -105,6 +105,7 @@ class Catalogue:
         self._groups: dict[str, list[int]] | None = None
         self._promoted: dict[int, float] | None = None
         self._categories: dict[str, list[int]] | None = None
+        self._currencies: frozenset[str] | None = None
         self._stamp: datetime | None = None
         self._totals: tuple[int, int] = (0, 0)
         self._counted_at = 0.0
@@ -153,6 +154,7 @@ class Catalogue:
         fresh = Catalogue()
         fresh._take(rows)
         fresh._totals, fresh._counted_at = totals, self._counted_at
+        _ = fresh.table.columns  # made here, so that no slate waits for it
         return fresh
 
     def _take(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -164,9 +166,10 @@ class Catalogue:
                 self.by_sku.pop(old.sku, None)
             self.items[item.product_id] = item
             self.by_sku[item.sku] = item
+            self.table.changed(item)
             if self._stamp is None or (item.updated_at and item.updated_at > self._stamp):
                 self._stamp = item.updated_at
-        self._newest = self._groups = self._promoted = self._categories = None
+        self._newest = self._groups = self._promoted = self._categories = self._currencies = None
 
     @property
     def newest(self) -> list[int]:
@@ -204,6 +207,15 @@ class Catalogue:
             promoted = {item.product_id: item.discount for item in items if item.discount > 0}
             self._promoted = promoted
         return promoted
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """The currencies products are priced in."""
+        currencies = self._currencies
+        if currencies is None:
+            currencies = frozenset(item.currency for item in list(self.items.values()) if item.currency)
+            self._currencies = currencies
+        return currencies
 
     def in_category(self, path: str) -> Sequence[int]:
         """Products of this category and those below it, the one that came in last first."""

@@ -6,21 +6,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
+
 from apps.core import clock
 from apps.core.errors import InvalidInput
 from apps.merchandising.models import SeenAction
-from apps.merchandising.rules import Candidate, RuleContext, RuledSlate, rules_apply
-from apps.ml.blend import BlendResult, blend_lists
+from apps.merchandising.rules import (
+    Candidate,
+    CandidateColumns,
+    RuleContext,
+    RuledSlate,
+    rules_apply,
+    rules_apply_columns,
+)
+from apps.ml.blend import BlendResult, blend_normal
 from apps.serving.candidates import POPULAR, TREND, Asking, Gathered, everyone_list, gather
 from apps.serving.kinds import KINDS
 from apps.serving.live import PublicationState
 from apps.serving.memory import Memory, memory_current
 from apps.serving.shoppers import ShopperState
 from apps.serving.slate import Rung, SlateRequest
+from apps.serving.wanted import Test, wanted_test
 
 PAGE_MAX = 100
 ITEMS_MAX = 50
 CATALOGUE = "catalogue"
+NOT_ASKED = "not_asked"
 # Places are filled from these when the blend leaves some empty, in this order; then from the catalogue.
 FILL = (TREND, POPULAR)
 # What was just seen stands behind the rest of the blend; then come the placement's own products, then fill.
@@ -40,7 +51,8 @@ class Decision:
     n: int
     gathered: Gathered
     blend: BlendResult
-    excluded: Mapping[int, str]
+    excluded: dict[int, str]
+    wanted: Test | None
     ruled: RuledSlate
     fill: Mapping[int, str] = field(default_factory=dict)
     unknown_items: tuple[str, ...] = ()
@@ -80,11 +92,13 @@ def decide(request: SlateRequest, publication: PublicationState | None = None) -
         personalised=personalised,
     )
     gathered = gather(asking)
-    blend = blend_lists(
-        [(source.found.ids, source.found.scores) for source in gathered.sources],
+    blend = blend_normal(
+        [source.found.normal(asking.publication.normalisation) for source in gathered.sources],
         [source.weight for source in gathered.sources],
-        asking.publication.normalisation,
+        catalogue.table.columns.distinct,
     )
+    if request.explain:
+        blend = blend.ordered()
     decision = Decision(
         request=request,
         asking=asking,
@@ -93,6 +107,7 @@ def decide(request: SlateRequest, publication: PublicationState | None = None) -
         gathered=gathered,
         blend=blend,
         excluded=_excluded(asking),
+        wanted=wanted_test(request, catalogue),
         ruled=RuledSlate((), {}),
         unknown_items=tuple(sku for sku in request.items if sku not in catalogue.by_sku),
     )
@@ -117,33 +132,54 @@ def _excluded(asking: Asking) -> dict[int, str]:
 
 def _rule(decision: Decision) -> None:
     """Apply the rules to the blend; bring in fill only while places stay empty or limits had to give way."""
-    context = RuleContext(decision.now, decision.n, decision.excluded, decision.request.explain)
+    ids, wanted = decision.blend.ids.tolist(), decision.wanted
+    if wanted is not None:
+        decision.excluded.update((pk, NOT_ASKED) for pk in ids if not wanted(pk))
     asking, blend = decision.asking, decision.blend
-    table, ruleset = asking.catalogue.table, asking.publication.rules
-    ids = blend.ids.tolist()
+    tiers = np.zeros(len(blend.ids), dtype=np.int8)
     if asking.placement.seen_action == SeenAction.LAST and asking.shopper.seen:
-        seen = asking.shopper.seen
-        tiers = [SEEN_TIER if product_id in seen else 0 for product_id in ids]
-        candidates = list(map(Candidate, ids, blend.scores.tolist(), tiers))
-    else:
-        candidates = list(map(Candidate, ids, blend.scores.tolist()))
-    decision.ruled = rules_apply(candidates, table, ruleset, context)
-    named = set(ids)
+        tiers[np.isin(blend.ids, list(asking.shopper.seen))] = SEEN_TIER
+    candidates = CandidateColumns(blend.ids, blend.scores, tiers, blend.arrival)
+    decision.ruled = _ruled(decision, candidates)
+    named: set[int] = set()
     fill: dict[int, str] = {}
-    only_pool = decision.gathered.pool is not None and KINDS[asking.placement.kind].strict
     for tier, source, block in _fill_blocks(decision):
         trace = decision.ruled.trace
-        if tier > POOL_TIER and only_pool and decision.ruled.items:
+        if tier > POOL_TIER and decision.ruled.items and KINDS[asking.placement.kind].strict:
             break
         if not trace["missing"] and (not trace["relaxed"] or len(fill) >= RELAXED_SEARCH_MAX):
             break
+        named = named or set(blend.ids.tolist())
         more = [pk for pk in block if pk not in named]
         if more:
-            candidates += [Candidate(pk, -float(rank), tier) for rank, pk in enumerate(more, len(fill))]
+            candidates = _behind(candidates, more, tier, len(fill))
             named.update(more)
             fill.update(dict.fromkeys(more, source))
-            decision.ruled = rules_apply(candidates, table, ruleset, context)
+            decision.ruled = _ruled(decision, candidates)
     decision.fill = fill
+
+
+def _ruled(decision: Decision, candidates: CandidateColumns) -> RuledSlate:
+    """By the quick way, unless the slate is to be explained."""
+    context = RuleContext(decision.now, decision.n, decision.excluded, decision.request.explain)
+    table, ruleset = decision.asking.catalogue.table, decision.asking.publication.rules
+    if not context.explain:
+        return rules_apply_columns(candidates, table, ruleset, context)
+    listed = zip(candidates.ids.tolist(), candidates.scores.tolist(), candidates.tiers.tolist(), strict=True)
+    return rules_apply([Candidate(*one) for one in listed], table, ruleset, context)
+
+
+def _behind(
+    candidates: CandidateColumns, product_ids: Sequence[int], tier: int, rank: int
+) -> CandidateColumns:
+    """The candidates with these behind them, in their order; rank: how many stand there already."""
+    scores = -np.arange(rank, rank + len(product_ids), dtype=np.float64)
+    return CandidateColumns(
+        np.concatenate((candidates.ids, np.asarray(product_ids, dtype=np.int64))),
+        np.concatenate((candidates.scores, scores)),
+        np.concatenate((candidates.tiers, np.full(len(product_ids), tier, dtype=np.int8))),
+        np.concatenate((candidates.arrival, scores)),
+    )
 
 
 def _fill_blocks(decision: Decision) -> Iterator[tuple[int, str, Sequence[int]]]:

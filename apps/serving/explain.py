@@ -7,7 +7,7 @@ from typing import Any
 from apps.core.errors import InvalidInput
 from apps.merchandising.rules import rule_dump
 from apps.ml.topn import SERVED_LIST_LENGTH
-from apps.serving.decide import PAGE_MAX, Decision, decide
+from apps.serving.decide import NOT_ASKED, PAGE_MAX, Decision, decide
 from apps.serving.live import PublicationState
 from apps.serving.slate import SlateItem, SlateRequest
 
@@ -164,6 +164,8 @@ def _drop_of(decision: Decision, product_id: int) -> dict[str, Any]:
         return {**missing, "gate": "availability", "code": reason}
     if product_id in decision.excluded:
         return {**missing, "gate": "excluded", "code": decision.excluded[product_id]}
+    if decision.wanted is not None and not decision.wanted(product_id):
+        return {**missing, "gate": "excluded", "code": NOT_ASKED}
     verdict = asking.publication.rules.plan(decision.now).verdict(facts)
     if verdict.gate:
         code = "hidden" if verdict.gate == "hide" else "filtered"
