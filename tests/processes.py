@@ -179,11 +179,11 @@ def inbox_consumer(committed_db: None, tmp_path: Path) -> Iterator[RealProcess]:
 
 @pytest.fixture
 def live_site_start(committed_db: None, tmp_path: Path) -> Iterator[Callable[..., RealProcess]]:
-    """Give `start(**environment)`: the site behind granian, answering when the call returns."""
+    """Give `start(port=0, **environment)`: the site behind granian, answering when the call returns."""
     started: list[RealProcess] = []
 
-    def start(**extra: str) -> RealProcess:
-        port = free_port()
+    def start(port: int = 0, **extra: str) -> RealProcess:
+        port = port or free_port()
         site = process_start(
             ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
              "--workers", "1", "--blocking-threads", "2", "--no-ws", "recoportal.wsgi:application"],

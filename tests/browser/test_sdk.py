@@ -71,7 +71,7 @@ def stored(browser_context: BrowserContext) -> Callable[[str], list[tuple[str, s
         skus = dict(Product.objects.values_list("pk", "sku"))
         rows = Interaction.objects.filter(kind_id=codes[kind], channel=CHANNEL)
         return sorted(
-            (skus[pk], str(request)) for pk, request in rows.values_list("product_id", "request_id")
+            (skus[pk or 0], str(request)) for pk, request in rows.values_list("product_id", "request_id")
         )
 
     return look
