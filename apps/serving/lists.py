@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
+from apps.ml.blend import NormalList, normal_list
 from apps.ml.topn import Floats, Ids, TopN
 from apps.serving.models import ListScope
 from apps.serving.prepared import Prepared
@@ -22,6 +23,7 @@ _ARRAY_HEADER = 20
 _ID = np.dtype([("length", ">i4"), ("value", ">i8")])
 _SCORE = np.dtype([("length", ">i4"), ("value", ">f4")])
 
+_KEYS = {"versions": "bigint[]", "scopes": "smallint[]", "keys": "bigint[]"}
 READ = Prepared(
     "slate_lists",
     """
@@ -30,17 +32,44 @@ READ = Prepared(
          AS wanted (version_id, scope, key)
     JOIN serving_candidatelist l USING (version_id, scope, key)
     """,
-    {"versions": "bigint[]", "scopes": "smallint[]", "keys": "bigint[]"},
+    _KEYS,
+)
+# The second set is looked at only where the first has nothing at all.
+READ_OR_ELSE = Prepared(
+    "slate_lists_or_else",
+    """
+    WITH first AS MATERIALIZED (
+        SELECT l.version_id, l.scope, l.key, array_send(l.item_ids), array_send(l.scores)
+        FROM unnest(%(versions)s::bigint[], %(scopes)s::smallint[], %(keys)s::bigint[])
+             AS wanted (version_id, scope, key)
+        JOIN serving_candidatelist l USING (version_id, scope, key)
+    )
+    SELECT * FROM first UNION ALL
+    SELECT l.version_id, l.scope, l.key, array_send(l.item_ids), array_send(l.scores)
+    FROM unnest(%(else_versions)s::bigint[], %(else_scopes)s::smallint[], %(else_keys)s::bigint[])
+         AS wanted (version_id, scope, key)
+    JOIN serving_candidatelist l USING (version_id, scope, key)
+    WHERE NOT EXISTS (SELECT FROM first)
+    """,
+    {**_KEYS, "else_versions": "bigint[]", "else_scopes": "smallint[]", "else_keys": "bigint[]"},
 )
 COPY = "COPY serving_candidatelist (version_id, scope, key, item_ids, scores) FROM STDIN (FORMAT binary)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class StoredList:
-    """One list, best first. ids: int64 [n]; scores: float32 [n]."""
+    """One list, best first. ids: int64 [n]; scores: float32 [n]. Never changed once made."""
 
     ids: Ids
     scores: Floats
+    _normal: tuple[str, NormalList] | None = field(default=None, init=False, repr=False)
+
+    def normal(self, normalisation: str) -> NormalList:
+        """The list as the blender takes it; made once."""
+        known = self._normal
+        if known is None or known[0] != normalisation:
+            known = self._normal = (normalisation, normal_list(self.ids, self.scores, normalisation))
+        return known[1]
 
 
 def segment_key(region: str) -> int:
@@ -58,12 +87,16 @@ def _key(name: str) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def lists_read(keys: Sequence[ListKey]) -> dict[ListKey, StoredList]:
-    """The lists that exist among these keys, by one query."""
+def lists_read(keys: Sequence[ListKey], otherwise: Sequence[ListKey] = ()) -> dict[ListKey, StoredList]:
+    """The lists that exist among these keys; where there are none, those among `otherwise`. One query."""
     if not keys:
         return {}
-    versions, scopes, names = zip(*keys, strict=True)
-    rows = READ.rows({"versions": list(versions), "scopes": list(scopes), "keys": list(names)})
+    versions, scopes, names = map(list, zip(*keys, strict=True))
+    asked = {"versions": versions, "scopes": scopes, "keys": names}
+    if otherwise:
+        versions, scopes, names = map(list, zip(*otherwise, strict=True))
+        asked |= {"else_versions": versions, "else_scopes": scopes, "else_keys": names}
+    rows = (READ_OR_ELSE if otherwise else READ).rows(asked)
     return {
         (version, scope, key): StoredList(
             _decode(ids, _ID).astype(np.int64), _decode(scores, _SCORE).astype(np.float32)

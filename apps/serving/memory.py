@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -30,10 +30,20 @@ REFRESH_SECONDS = 1.0
 STALE_SECONDS = 1.5
 WAIT_SECONDS = 5.0
 PROBE_SECONDS = 1.0
+# Candidate lists are written once per version; a build that was finished or withdrawn ends this early.
+LISTS_SECONDS = 30.0
+# Of a key without a list.
+NO_LIST_SECONDS = 2.0
+# A page asks for several slates at once: they share what is known of the shopper. What a shopper does must
+# change the next slate within a second, the way through the inbox included.
+SHOPPER_SECONDS = 0.4
 LISTS_REMEMBERED = 10_000
 SHOPPERS_REMEMBERED = 5_000
 OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
 
+ShopperKey = tuple[str, str, int | None, int]
+"""shopper, session, bought_days, seen_minutes: see `shopper_read`."""
+_NEVER: tuple[float, StoredList | None] = (-1e9, None)
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -48,8 +58,10 @@ class Memory:
         self._checked_at = -1e9
         self._refreshing = threading.Lock()
         self._keeping = threading.Lock()
-        self._lists: OrderedDict[ListKey, StoredList] = OrderedDict()
-        self._shoppers: OrderedDict[tuple[str, str], ShopperState] = OrderedDict()
+        self._lists_since = 0.0
+        # When it was read, and what was found.
+        self._lists: OrderedDict[ListKey, tuple[float, StoredList | None]] = OrderedDict()
+        self._shoppers: OrderedDict[ShopperKey, tuple[float, ShopperState]] = OrderedDict()
 
     @property
     def is_warm(self) -> bool:
@@ -70,7 +82,10 @@ class Memory:
         try:
             if not self.away and time.monotonic() - self._checked_at >= REFRESH_SECONDS:
                 asked_at = time.monotonic()
-                self.live = live_read(self.live)
+                live = live_read(self.live)
+                if live is not self.live:
+                    self._lists_since = asked_at
+                self.live = live
                 self.catalogue = self.catalogue.refreshed()
                 self._checked_at = asked_at
         except OUTAGE as error:
@@ -78,24 +93,41 @@ class Memory:
         finally:
             self._refreshing.release()
 
-    def read_lists(self, keys: list[ListKey]) -> dict[ListKey, StoredList]:
-        """The lists among these keys: from the database, or the remembered ones while it is away."""
-        if not self.away:
+    def read_lists(
+        self, keys: Sequence[ListKey], otherwise: Sequence[ListKey] = ()
+    ) -> dict[ListKey, StoredList]:
+        """The lists among these keys: read within LISTS_SECONDS, else from the database; while that is away
+        whatever is remembered.
+
+        otherwise: read by the same query if there are none, for the caller will ask for these next.
+        """
+        now = time.monotonic()
+        known = {key: self._lists.get(key, _NEVER) for key in keys}
+        missing = [key for key, entry in known.items() if not self._is_fresh(entry, now)]
+        if missing and not self.away:
             try:
-                found = lists_read(keys)
+                read = lists_read(missing, otherwise if len(missing) == len(known) else ())
             except OUTAGE as error:
                 self.outage(error)
             else:
-                self._keep(self._lists, found, LISTS_REMEMBERED)
-                return found
-        return {key: known for key in keys if (known := self._lists.get(key)) is not None}
+                asked = missing if any(key in read for key in missing) else [*missing, *otherwise]
+                entries = {key: (now, read.get(key)) for key in asked}
+                self._keep(self._lists, entries, LISTS_REMEMBERED)
+                known |= {key: entries[key] for key in missing}
+        return {key: found for key, (_, found) in known.items() if found is not None}
+
+    def _is_fresh(self, entry: tuple[float, StoredList | None], now: float) -> bool:
+        at, found = entry
+        return now - at < (NO_LIST_SECONDS if found is None else LISTS_SECONDS) and at >= self._lists_since
 
     def read_shopper(
         self, shopper: str, session: str, bought_days: int | None = None, seen_minutes: int = 0
     ) -> ShopperState:
         """What is known of a shopper or session: from the database, or remembered while it is away."""
-        name = (shopper, session)
-        if not self.away:
+        name = (shopper, session, bought_days, seen_minutes)
+        now = time.monotonic()
+        at, known = self._shoppers.get(name, (-1e9, ShopperState()))
+        if not self.away and now - at >= SHOPPER_SECONDS:
             try:
                 state = shopper_read(
                     shopper=shopper, session=session, bought_days=bought_days, seen_minutes=seen_minutes
@@ -103,9 +135,9 @@ class Memory:
             except OUTAGE as error:
                 self.outage(error)
             else:
-                self._keep(self._shoppers, {name: state}, SHOPPERS_REMEMBERED)
+                self._keep(self._shoppers, {name: (now, state)}, SHOPPERS_REMEMBERED)
                 return state
-        return self._shoppers.get(name) or ShopperState()
+        return known
 
     def read_rows(self, query: Prepared, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """The rows of a query; none while the database is away."""
