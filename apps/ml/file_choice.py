@@ -210,8 +210,10 @@ class _Search:
         clock, tuned = self.clock, list[Tuned]()
         for place, component in enumerate(components):
             cost = component.cost(self.protocol.fitting, component.start)
-            # a fit now, another with the validation items, and time to rank everyone
-            spent = 1.2 * sum(one.seconds for one in tuned) + self.judging(tuned)
+            # a fit now, another with the validation items, and time to rank everyone; with too little for all
+            # of them the best go on
+            best = [one for one in tuned if one.component.always or one.quality >= _best(tuned)]
+            spent = 1.2 * sum(one.seconds for one in best) + 2.0 * self.judging(best)
             if not component.always and 2.4 * cost > 0.85 * clock.left - spent:
                 self.warnings.append(
                     f"{component.name} was left out: it needs about {2.4 * cost:.0f} s of the budget."
@@ -322,6 +324,11 @@ class _Search:
         return best
 
 
+def _best(tuned: Sequence[Tuned]) -> float:
+    """The best quality so far."""
+    return max((one.quality for one in tuned), default=0.0)
+
+
 def _key(settings: Settings) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(settings.items()))
 
@@ -330,9 +337,16 @@ def _blend(
     protocol: Protocol, tuned: Sequence[Tuned], clock: Clock, options: TrainOptions
 ) -> tuple[dict[str, float], float]:
     """Weights by component and what they gain on validation; none where there is no time for it."""
-    judging = JUDGING * len(protocol.test) * sum(one.answer for one in tuned)
-    if len(tuned) < 2 or clock.left < 0.08 * clock.budget + judging:
+    # the best first; what could not be asked by everyone any more is no part
+    fits: list[Tuned] = []
+    for one in tuned:
+        judging = JUDGING * len(protocol.test) * sum(other.answer for other in [*fits, one])
+        if judging < 0.7 * clock.left:
+            fits.append(one)
+    judging = JUDGING * len(protocol.test) * sum(one.answer for one in fits)
+    if len(fits) < 2 or clock.left < 0.05 * clock.budget + judging:
         return {}, 0.0
+    tuned = fits
     options.report(Progress("blend", 0.68))
     seconds = min(BLEND_SHARE * clock.budget, 0.5 * (clock.left - judging))
     per_question = 3.0 * sum(one.answer for one in tuned) + 1e-9

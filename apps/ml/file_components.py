@@ -262,15 +262,15 @@ def factors_component() -> Component:
     start: Settings = {
         "factors": 128,
         "alpha": 10.0,
-        "regularisation": 2.0,
+        "regularisation": 1.0,
         "frequency_exponent": 0.8,
-        "epochs": 8,
+        "epochs": 10,
     }
     moves = (
-        ("regularisation", (0.6, 6.0)),
+        ("regularisation", (0.3, 3.0, 0.1)),
         ("alpha", (30.0, 4.0)),
-        ("frequency_exponent", (1.0, 0.5)),
         ("factors", (256,)),
+        ("frequency_exponent", (1.0, 0.5)),
     )
 
     def cost(lists: EventLists, settings: Settings) -> float:

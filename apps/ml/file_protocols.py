@@ -154,8 +154,8 @@ def given_split(
     components = [
         popular_component(),
         item_knn_component(ordered=False),
-        ease_component(),
         neighbours_component("users alike", ordered=False),
+        ease_component(),
         factors_component(),
         low_rank_component(),
     ]
@@ -213,9 +213,9 @@ def session_split(
     components = [
         popular_component(),
         session_popular_component(),
+        neighbours_component("sessions alike", recent=True),
         follows_component(),
         item_knn_component(ordered=True),
-        neighbours_component("sessions alike", recent=True),
         regression_component(),
         sequence_model_component("gru4rec"),
     ]
