@@ -1,4 +1,5 @@
-"""What a page is looking at: placement, shopper or products, language, moment. It lives in the URL.
+"""What a page is looking at: placement, shopper or products, language, moment, and beside what. It lives in
+the URL.
 
 Every page reads it with `PageContext.of(request)`, every link of the menu carries it on, so a link shows
 a colleague exactly the same thing and moving between pages keeps it.
@@ -17,19 +18,20 @@ from apps.merchandising.models import Placement, PlacementKind
 from apps.merchandising.selectors import placement_list
 from apps.portal.lookups import titles
 
-KEYS = ("placement", "shopper", "items", "lang", "at")
+KEYS = ("placement", "shopper", "items", "lang", "at", "versus")
 MOST_ITEMS = 20
 
 
 @dataclass(frozen=True)
 class PageContext:
-    """The parsed context; `code`, `shopper`, `skus`, `lang`, `at_text` are as they stand in the URL."""
+    """The parsed context; the plain fields are as they stand in the URL."""
 
     code: str
     shopper: str
     skus: tuple[str, ...]
     lang: str
     at_text: str
+    versus: str = ""
 
     @classmethod
     def of(cls, request: HttpRequest) -> "PageContext":
@@ -42,6 +44,7 @@ class PageContext:
             skus=tuple(dict.fromkeys(part for part in parts if part))[:MOST_ITEMS],
             lang=data.get("lang", "").strip()[:10],
             at_text=data.get("at", "").strip()[:40],
+            versus=data.get("versus", "").strip()[:60],
         )
 
     @cached_property
@@ -98,6 +101,7 @@ class PageContext:
             "items": ",".join(self.skus),
             "lang": self.lang,
             "at": self.at_text,
+            "versus": self.versus,
         } | changes
         text = urlencode({key: value for key, value in values.items() if value})
         return f"?{text}" if text else ""

@@ -1,13 +1,17 @@
 """Inspect: timeline, slate, why here, why not here."""
 
+import html
+import re
 from collections.abc import Callable
 
 import pytest
 from django.test import Client, RequestFactory
 
 from apps.accounts.models import User
-from apps.merchandising.services import draft_save
+from apps.merchandising.models import Placement
+from apps.merchandising.services import draft_save, publication_publish
 from apps.portal.context_bar import PageContext
+from apps.portal.drafts import draft_of
 from apps.portal.slates import slate_live
 from tests.portal.small_shop import SmallShop, small_shop_make
 
@@ -112,3 +116,38 @@ def test_empty_shop_is_no_error(client_of: ClientOf, adam: User, db: None) -> No
 
     Placement.objects.all().delete()
     assert "No placement yet" in client_of(adam).get("/inspect/").content.decode()
+
+
+def test_a_second_slate_stands_beside_the_first(client_of: ClientOf, ana: User, shop: SmallShop) -> None:
+    client = client_of(ana)
+    alone = client.get(f"/inspect/{HOME}").content.decode()
+    assert "Compare with" in alone
+    assert "Beside it" not in alone
+    body = client.get(f"/inspect/{HOME}&versus=source:popular").content.decode()
+    assert "Beside it: Popularity alone" in body
+    assert body.count("data-slate-card") == 24
+    assert "versus=source%3Apopular" in body, "links carry the comparison on"
+    asked = re.search(r'hx-get="(/slate/why/[^"]*view=versus&sku=\w+)"', body)
+    assert asked is not None
+    why = client.get(html.unescape(asked[1])).content.decode()
+    assert "Popularity" in why
+    assert "Product links" not in why
+    # An old link to what is gone shows the slate alone.
+    for gone in ("publication:99", "source:gone", "publication:x"):
+        assert "Beside it" not in client.get(f"/inspect/{HOME}&versus={gone}").content.decode()
+
+
+def test_two_publications_stand_side_by_side(client_of: ClientOf, maya: User, shop: SmallShop) -> None:
+    for weights in ({"popular": 1.0}, {"ease": 1.0}):
+        revision = draft_of(Placement.objects.get(code="home")).revision
+        draft_save(placement=shop.home, weights=weights, revision=revision, actor=maya)
+        publication_publish(placement=shop.home, actor=maya)
+    client = client_of(maya)
+    live = Placement.objects.select_related("live_publication").get(code="home").live_publication
+    assert live is not None
+    body = client.get(f"/inspect/{HOME}").content.decode()
+    assert f'<option value="publication:{live.number - 1}"' in body
+    assert f'<option value="publication:{live.number}"' not in body, "live is not compared with itself"
+    body = client.get(f"/inspect/{HOME}&versus=publication:{live.number - 1}").content.decode()
+    assert f"Beside it: Publication {live.number - 1}" in body
+    assert body.count("data-slate-card") == 24

@@ -16,13 +16,19 @@ from apps.portal.pages.shell import page, show
 from apps.portal.samples import with_sample
 from apps.portal.slates import slate_explained, slate_live, slate_preview
 from apps.portal.timeline import timeline
+from apps.portal.versus import versus_of, versus_offered
 from apps.portal.waterfall import waterfall
 from apps.portal.why_not import why_not
 from apps.serving.live import PublicationState
 
 
 def looked_at(request: HttpRequest, bar: PageContext) -> PublicationState | None:
-    """What the slate was made with: the form's or saved draft (`view=draft`), or None for live."""
+    """What the slate was made with: the form's or saved draft (`view=draft`), what it is compared with
+    (`view=versus`), or None for live.
+    """
+    if request.GET.get("view") == "versus":
+        beside = versus_of(placement_of(bar), bar.versus)
+        return beside.state if beside else None
     if request.GET.get("view") != "draft":
         return None
     placement = placement_of(bar)
@@ -41,9 +47,10 @@ def inspect(request: HttpRequest) -> HttpResponse:
     if fresh:
         return redirect(reverse("portal:inspect") + fresh)
     draft = looked_at(request, bar) if bar.placement else None
-    view = None
+    view, beside = None, None
     if bar.placement:
         view = slate_preview(bar, draft) if draft else slate_live(bar)
+        beside = versus_of(bar.placement, bar.versus)
     shopper = shopper_find(bar.shopper) if bar.shopper else None
     language = reader_language(bar.lang)
     return show(
@@ -57,6 +64,11 @@ def inspect(request: HttpRequest) -> HttpResponse:
         sessions=timeline(shopper=shopper, language=language, until=bar.at) if shopper else [],
         seeds=product_get_by_skus(bar.seeds, language=language),
         query=request.GET.urlencode(),
+        bar_extra="portal/inspect/versus_field.html",
+        bar_alone=bar.query(versus=""),
+        versus=beside,
+        versus_view=slate_preview(bar, beside.state) if beside else None,
+        versus_choices=versus_offered(bar.placement) if bar.placement else [],
     )
 
 
