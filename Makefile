@@ -17,7 +17,7 @@ export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models
+.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,9 +46,9 @@ $(VENV)/setup-test-$(STAMP):
 	$(call install,.[test])
 	@touch $(VENV)/setup-$(STAMP)
 
-demo: ## Start the demo shop; CHECK=1 proves that it works and stops it again
+demo: ## Start the demo shop; CHECK=1 proves that it works and stops it; PACK=songs is a music service
 	@began=$$(date +%s.%N); $(MAKE) -s setup; \
-	exec $(RUN) manage.py demo --since "$$began" $(if $(CHECK),--check)
+	exec $(RUN) manage.py demo --since "$$began" $(if $(CHECK),--check) $(if $(PACK),--pack $(PACK))
 
 test: ## Everything: checks, then all tests
 	@$(MAKE) -s setup-test
@@ -75,6 +75,9 @@ architecture: setup-test
 
 bench-models: setup-test ## Models beside other libraries, within an hour; ARGS="--part retail" runs one part
 	@timeout --kill-after=30 3600 $(RUN) -m tests.benchmarks.models $(ARGS)
+
+bench-ingest: setup-test ## How fast events are taken in, beside what this machine allows (8 minutes at most)
+	@timeout --kill-after=30 480 $(RUN) -m tests.benchmarks.ingest
 
 reset: ## Stop the services and delete all data (the demo shop starts over)
 	@if [ -x $(RUN) ]; then $(RUN) -m recoportal.embedded destroy; else rm -rf .data; fi

@@ -76,3 +76,9 @@ def lines_of(rows: Iterable[dict[str, Any]], *, received_at: datetime, source: s
 def id_of(line: bytes) -> bytes:
     """The client event id of a line, as written there (escaped)."""
     return line[: line.index(b"\t")]
+
+
+def key_of(line: bytes) -> bytes:
+    """The row of the key table that claims a line's event: id and moment."""
+    parts = line.split(b"\t", 6)
+    return parts[0] + b"\t" + parts[5]

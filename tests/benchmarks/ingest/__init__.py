@@ -1,0 +1,1 @@
+"""How fast events are taken in, beside what this machine allows: `make bench-ingest`."""
