@@ -18,32 +18,25 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
+from apps.ml.base import History, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
 from apps.ml.configs import Config
 from apps.ml.configs.repeat import TifuKnnConfig
 from apps.ml.dataset import Dataset, IdMap, Ints
-from apps.ml.models.item_knn import column_of, indicator
+from apps.ml.models.item_knn import indicator
+from apps.ml.models.shoppers_alike import ShoppersAlike
 from apps.ml.signals import Csr, decay
 from apps.ml.similarity import normalised, products, stacked, strongest
 from apps.ml.topn import Floats
 
 
 @dataclass
-class TifuKnnModel(Model[TifuKnnConfig]):
-    """pool: the P shoppers learned from, who stay when others are folded in. own: float32 CSR [n_users, N],
-    the shoppers' vectors. neighbours: float32 CSR [n_users, P], weights that sum to 1. vectors: float32 CSR
-    [P, N], what likeness is measured on. interest: float32 CSR [P, N], what neighbours bring in.
+class TifuKnnModel(ShoppersAlike[TifuKnnConfig]):
+    """own: the shoppers' vectors of baskets. neighbours: weights that sum to 1. vectors: those of the pool
+    without what nearly everybody has. interest: decayed faster, what is news.
     """
-
-    pool: IdMap
-    own: Csr
-    neighbours: Csr
-    vectors: Csr
-    interest: Csr
 
     family: ClassVar[str] = "tifu_knn"
     config_class: ClassVar[type[Config]] = TifuKnnConfig
-    folds_in: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, dataset: Dataset, config: TifuKnnConfig, options: TrainOptions) -> Self:
@@ -56,40 +49,26 @@ class TifuKnnModel(Model[TifuKnnConfig]):
         everyone = np.arange(len(dataset.users))
         neighbours = _alike(vectors, vectors, config, everyone, options)
         history = History.from_dataset(dataset)
-        return cls(config, history, dataset.users, own, neighbours, vectors, interest)
+        return cls(config, history, dataset.users, neighbours, own, vectors, interest)
 
     def score_users(self, rows_B: Ints) -> Floats:
         share = self.config.own_share
         mixed = share * self.own[rows_B] + (1.0 - share) * (self.neighbours[rows_B] @ self.interest)
         return positive_only(mixed.toarray())
 
-    def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
-        """What shoppers with these items in their baskets choose."""
-        alike = _alike(indicator(sessions, len(self.history.items)), self.vectors, self.config)
-        return positive_only((alike @ self.interest).toarray())
+    def asked(self, sessions: Sequence[Ints]) -> Csr:
+        return indicator(sessions, len(self.history.items))
 
-    def score_similar(self, rows_B: Ints) -> Floats:
-        return self.score_sessions([rows_B[i : i + 1] for i in range(len(rows_B))])
-
-    def items_of(self, row: int) -> Ints:
-        return self.own[row].indices.astype(np.int64)
+    def alike(self, asked: Csr) -> Csr:
+        return _alike(asked, self.vectors, self.config)
 
     def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
-        """Exact: the item speaks for itself, and each neighbour's say is divided among the items they share
-        with the shopper, as their likeness is a sum over these.
-        """
+        """Exact: what neighbours say as for shoppers alike, and the item speaks for itself."""
+        said = super().contributions(row, items_L, item)
         if row is None:
-            own, share = indicator([items_L], len(self.history.items)), 0.0
-            alike = _alike(own, self.vectors, self.config)
-        else:
-            own, share, alike = self.own[row], self.config.own_share, self.neighbours[row]
-        vectors = self.vectors[alike.indices]
-        overlap = np.asarray((vectors @ own.T).todense(), dtype=np.float64).ravel()
-        brought = column_of(self.interest, alike.indices.astype(np.int64), item)
-        say = (1.0 - share) * alike.data * brought / np.maximum(overlap, 1e-12)
-        chosen = np.asarray(own[0, items_L].todense(), dtype=np.float64).ravel()
-        terms = np.asarray(say @ vectors[:, items_L], dtype=np.float64).ravel() * chosen
-        return terms + np.where(items_L == item, share * chosen, 0.0)
+            return said
+        share, own = self.config.own_share, self.own[row, item]
+        return (1.0 - share) * said + np.where(items_L == item, share * own, 0.0)
 
     def with_shoppers(self, dataset: Dataset, history: History) -> Self:
         own = basket_vectors(dataset, self.config, self.config.half_life_days)
@@ -114,8 +93,8 @@ class TifuKnnModel(Model[TifuKnnConfig]):
             config,
             history,
             pool,
-            csr_from_arrays("own", arrays, (n_users, n_items)),
             csr_from_arrays("neighbours", arrays, (n_users, len(pool))),
+            csr_from_arrays("own", arrays, (n_users, n_items)),
             csr_from_arrays("vectors", arrays, (len(pool), n_items)),
             csr_from_arrays("interest", arrays, (len(pool), n_items)),
         )

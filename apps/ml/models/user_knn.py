@@ -13,35 +13,28 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from apps.ml.base import History, Model, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
+from apps.ml.base import History, Progress, TrainOptions, csr_from_arrays, csr_to_arrays, positive_only
 from apps.ml.configs import Config
 from apps.ml.configs.neighbours import UserKnnConfig
 from apps.ml.dataset import Dataset, IdMap, Ints
-from apps.ml.models.item_knn import column_of, indicator
+from apps.ml.models.item_knn import indicator
+from apps.ml.models.shoppers_alike import ShoppersAlike
 from apps.ml.signals import Csr, user_item
 from apps.ml.similarity import mean_length, nearest, term_weights, weigh
 from apps.ml.topn import Floats
 
 
 @dataclass
-class UserKnnModel(Model[UserKnnConfig]):
-    """pool: the P shoppers learned from, who stay when others are folded in. neighbours: float32 CSR
-    [n_users, P]. own: float32 CSR [n_users, N], what likeness is measured on; vectors: the same of the pool
-    [P, N]. interest: float32 CSR [P, N], decayed. idf: float32 [N], weights of the items. typical: what an
-    average shopper of the pool has chosen, in summed interest.
+class UserKnnModel(ShoppersAlike[UserKnnConfig]):
+    """own, vectors: weighed as likeness is measured. interest: decayed. idf: float32 [N], weights of the
+    items. typical: what an average shopper of the pool has chosen, in summed interest.
     """
 
-    pool: IdMap
-    neighbours: Csr
-    own: Csr
-    vectors: Csr
-    interest: Csr
     idf: NDArray[np.float32]
     typical: float
 
     family: ClassVar[str] = "user_knn"
     config_class: ClassVar[type[Config]] = UserKnnConfig
-    folds_in: ClassVar[bool] = True
 
     @classmethod
     def fit(cls, dataset: Dataset, config: UserKnnConfig, options: TrainOptions) -> Self:
@@ -70,35 +63,11 @@ class UserKnnModel(Model[UserKnnConfig]):
     def score_users(self, rows_B: Ints) -> Floats:
         return positive_only((self.neighbours[rows_B] @ self.interest).toarray())
 
-    def score_sessions(self, sessions: Sequence[Ints]) -> Floats:
-        vectors = sparse.csr_matrix(indicator(sessions, len(self.history.items)) @ sparse.diags(self.idf))
-        alike = nearest(vectors, self.vectors, self.config.neighbours, self.config.shrink)
-        return positive_only((alike @ self.interest).toarray())
+    def asked(self, sessions: Sequence[Ints]) -> Csr:
+        return sparse.csr_matrix(indicator(sessions, len(self.idf)) @ sparse.diags(self.idf))
 
-    def score_similar(self, rows_B: Ints) -> Floats:
-        return self.score_sessions([rows_B[i : i + 1] for i in range(len(rows_B))])
-
-    def items_of(self, row: int) -> Ints:
-        return self.own[row].indices.astype(np.int64)
-
-    def contributions(self, row: int | None, items_L: Ints, item: int) -> NDArray[np.float64]:
-        """Exact: a likeness is a sum over shared items, so each neighbour's say is divided among those they
-        share.
-        """
-        if row is None:
-            own = sparse.csr_matrix(indicator([items_L], len(self.idf)) @ sparse.diags(self.idf))
-            alike = nearest(own, self.vectors, self.config.neighbours, self.config.shrink)
-        else:
-            own, alike = self.own[row], self.neighbours[row]
-        vectors = self.vectors[alike.indices]
-        overlap = np.asarray((vectors @ own.T).todense(), dtype=np.float64).ravel()
-        say = (
-            alike.data
-            * column_of(self.interest, alike.indices.astype(np.int64), item)
-            / np.maximum(overlap, 1e-12)
-        )
-        chosen = np.asarray(own[0, items_L].todense(), dtype=np.float64).ravel()
-        return np.asarray(say @ vectors[:, items_L], dtype=np.float64).ravel() * chosen
+    def alike(self, asked: Csr) -> Csr:
+        return nearest(asked, self.vectors, self.config.neighbours, self.config.shrink)
 
     def with_shoppers(self, dataset: Dataset, history: History) -> Self:
         counts = user_item(dataset, self.config.similarity_half_life_days, aggregate="max")
