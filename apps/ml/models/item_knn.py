@@ -46,7 +46,8 @@ class ItemKnnModel(Model[ItemKnnConfig]):
 
     @classmethod
     def fit(cls, dataset: Dataset, config: ItemKnnConfig, options: TrainOptions) -> Self:
-        rows = [_rows(user_item(dataset, config.row_half_life_days, aggregate="max"), config.row_exponent)]
+        interest = user_item(dataset, config.row_half_life_days, aggregate="max")
+        rows = [_rows(interest, config.row_exponent)]
         if config.baskets:
             baskets = basket_item(dataset, config.row_half_life_days)
             rows.append(_rows(baskets, config.row_exponent) * np.sqrt(config.basket_weight))
@@ -54,7 +55,9 @@ class ItemKnnModel(Model[ItemKnnConfig]):
         options.report(Progress("similarity", 0.1, message=f"{together.shape[0]} shoppers and baskets"))
         documents = weigh(sparse.csr_matrix(together.T), config.weighting)
         similarity, companions = _neighbours(documents, dataset.text("category"), config, options)
-        profile = user_item(dataset, config.profile_half_life_days, aggregate="max")
+        profile = interest
+        if config.profile_half_life_days != config.row_half_life_days:
+            profile = user_item(dataset, config.profile_half_life_days, aggregate="max")
         return cls(config, History.from_dataset(dataset), similarity, companions, profile)
 
     def score_users(self, rows_B: Ints) -> Floats:
