@@ -10,6 +10,7 @@ from typing import Any
 from apps.core.api import ERROR_SCHEMA
 
 SECURITY_SCHEME = "ApiKey"
+PUBLISHABLE_SCHEME = "PublishableKey"
 _documented: dict[str, dict[str, Any]] = {}
 _components: dict[str, dict[str, Any]] = {"Error": ERROR_SCHEMA}
 ERRORS = {
@@ -55,15 +56,18 @@ def path_document(
     operation: dict[str, Any],
     components: dict[str, dict[str, Any]] | None = None,
     errors: tuple[str, ...] = ("400", "401", "403", "429", "503"),
+    publishable: bool = False,
 ) -> None:
     """Describe one plain view: `path` as in OpenAPI (`/api/v1/x/{id}`), `method` lower case.
 
     `operation` is an OpenAPI operation object; the key's security and the named `errors` are added to it.
+    `publishable`: web pages may call it with a key of theirs.
     `components` are schemas it refers to as `#/components/schemas/<name>`. Call it when the urls load.
     """
     for status in errors:
         operation["responses"].setdefault(status, error_answer(ERRORS[status]))
-    operation.setdefault("security", [{SECURITY_SCHEME: []}])
+    schemes = (SECURITY_SCHEME, PUBLISHABLE_SCHEME) if publishable else (SECURITY_SCHEME,)
+    operation.setdefault("security", [{scheme: []} for scheme in schemes])
     _documented.setdefault(path, {})[method] = operation
     _components.update(components or {})
 
@@ -151,5 +155,12 @@ def documented_paths_add(
         "in": "header",
         "name": "Authorization",
         "description": "`Api-Key <key>`; keys are made by an admin under Settings.",
+    }
+    components["securitySchemes"][PUBLISHABLE_SCHEME] = {
+        "type": "apiKey",
+        "in": "query",
+        "name": "key",
+        "description": "A key for web pages (`rp_pub_…`), good on pages of its web sites only; it may stand "
+        "in the header as well. In the address, a browser need not ask first, and `sendBeacon` can carry it.",
     }
     return result

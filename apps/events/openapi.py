@@ -107,6 +107,7 @@ def document() -> None:
     """Add the endpoint to the document."""
     path_document(
         path="/api/v1/events",
+        publishable=True,
         method="post",
         operation={
             "operationId": "events_create",

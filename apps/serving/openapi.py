@@ -236,6 +236,7 @@ def document() -> None:
     question = {"type": "object", "additionalProperties": False, "properties": properties}
     path_document(
         path=PATH,
+        publishable=True,
         method="get",
         operation=get,
         components={"Slate": SLATE, "SlateItem": ITEM, "SlateQuestion": question},
@@ -243,6 +244,7 @@ def document() -> None:
     )
     path_document(
         path=PATH,
+        publishable=True,
         method="post",
         operation=post,
         errors=("400", "401", "403", "404", "405", "413", "429", "503"),
