@@ -32,7 +32,8 @@ def recommend(request: SlateRequest, publication: PublicationState | None = None
 def slate_of(decision: Decision) -> Slate:
     """The answer for a decision."""
     asking, request = decision.asking, decision.request
-    items = tuple(_items(decision))
+    items, pool = tuple(_items(decision)), decision.gathered.pool
+    page = [item.product_id for item in items]
     versions = {source.source: source.version_id for source in decision.gathered.sources if source.version_id}
     for source in {item.source for item in items if item.source in FILL} - set(versions):
         versions[source] = asking.live.versions[source]
@@ -48,6 +49,7 @@ def slate_of(decision: Decision) -> Slate:
         served_at=decision.now,
         session=request.session if asking.personalised else "",
         language=request.language,
+        charges=pool.charges(page, asking.placement.second_price) if pool and pool.offers else {},
         trace=trace_of(decision, items) if request.explain else None,
     )
 
@@ -129,6 +131,7 @@ def exposure_of(slate: Slate) -> ExposureRow:
 
     propensities are 1: the policy is deterministic, it always shows this item here for this request.
     """
+    charged = {"sponsored": {str(pk): charge for pk, charge in slate.charges.items()}}
     return ExposureRow(
         request_id=slate.request_id,
         served_at=slate.served_at,
@@ -140,5 +143,6 @@ def exposure_of(slate: Slate) -> ExposureRow:
         shopper_id=slate.shopper_id,
         session=slate.session,
         publication_id=slate.publication_id,
+        context=charged if slate.charges else None,
         model_version_ids=sorted(set(slate.model_versions.values())),
     )

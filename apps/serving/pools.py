@@ -3,14 +3,14 @@ sponsored, in the category, found by a search.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
 
 from apps.merchandising.blends import DISCOUNT, DUE, GIVEN, NEWNESS, SPONSOR
-from apps.serving.auction import Offer, offers_ranked
+from apps.serving.auction import Offer, click_prices, offers_ranked
 from apps.serving.catalogue import Catalogue
 from apps.serving.kinds import Kind
 from apps.serving.lists import StoredList
@@ -54,6 +54,12 @@ class Pool:
     rung: Rung
     cycles: Mapping[int, float] = field(default_factory=dict)
     offers: Mapping[int, Offer] = field(default_factory=dict)
+
+    def charges(self, product_ids: Iterable[int], second_price: bool) -> dict[int, tuple[int, float]]:
+        """Of a slate in its order: sponsored product to its campaign and what a click costs it."""
+        shown = [self.offers[product_id] for product_id in product_ids if product_id in self.offers]
+        prices = click_prices(shown, second_price)
+        return {o.product_id: (o.campaign_id, price) for o, price in zip(shown, prices, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What serving is asked and what it answers: plain values that pages, the API and jobs share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -132,6 +132,7 @@ class SlateItem:
 @dataclass(frozen=True, slots=True)
 class Slate:
     """The answer. publication_id and number: None for a preview. model_versions: source to version id.
+    charges: sponsored product to its campaign and what a click costs it.
 
     trace: see `serving.explain`; None unless the request asked to explain.
     """
@@ -147,4 +148,5 @@ class Slate:
     served_at: datetime
     session: str = ""
     language: str = ""
+    charges: Mapping[int, tuple[int, float]] = field(default_factory=dict)
     trace: dict[str, Any] | None = None

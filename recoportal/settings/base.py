@@ -211,6 +211,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "training-schedules": {"task": "apps.training.tasks.schedules_run", "schedule": 60.0},
     "monitoring-workers": {"task": "apps.monitoring.tasks.workers_look", "schedule": 30.0},
     "metrics-rollups": {"task": "apps.metrics.tasks.rollups_build", "schedule": 180.0},
+    "merchandising-campaigns": {"task": "apps.merchandising.tasks.campaigns_count", "schedule": 60.0},
     "events-partitions": {"task": "apps.events.tasks.partitions_ensure", "schedule": 86_400.0},
 }
 
