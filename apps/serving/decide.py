@@ -14,6 +14,8 @@ from apps.merchandising.models import SeenAction
 from apps.merchandising.rules import (
     Candidate,
     CandidateColumns,
+    Pin,
+    ProductTarget,
     RuleContext,
     RuledSlate,
     rules_apply,
@@ -132,10 +134,10 @@ def _excluded(asking: Asking) -> dict[int, str]:
 
 def _rule(decision: Decision) -> None:
     """Apply the rules to the blend; bring in fill only while places stay empty or limits had to give way."""
-    ids, wanted = decision.blend.ids.tolist(), decision.wanted
+    asking, blend, wanted = decision.asking, decision.blend, decision.wanted
     if wanted is not None:
-        decision.excluded.update((pk, NOT_ASKED) for pk in ids if not wanted(pk))
-    asking, blend = decision.asking, decision.blend
+        looked_at = [*blend.ids.tolist(), *_pinned(asking)]
+        decision.excluded.update((pk, NOT_ASKED) for pk in looked_at if not wanted(pk))
     tiers = np.zeros(len(blend.ids), dtype=np.int8)
     if asking.placement.seen_action == SeenAction.LAST and asking.shopper.seen:
         tiers[np.isin(blend.ids, list(asking.shopper.seen))] = SEEN_TIER
@@ -150,13 +152,21 @@ def _rule(decision: Decision) -> None:
         if not trace["missing"] and (not trace["relaxed"] or len(fill) >= RELAXED_SEARCH_MAX):
             break
         named = named or set(blend.ids.tolist())
-        more = [pk for pk in block if pk not in named]
+        more = [pk for pk in block if pk not in named and (wanted is None or wanted(pk))]
         if more:
             candidates = _behind(candidates, more, tier, len(fill))
             named.update(more)
             fill.update(dict.fromkeys(more, source))
             decision.ruled = _ruled(decision, candidates)
     decision.fill = fill
+
+
+def _pinned(asking: Asking) -> list[int]:
+    """Products that pins name, which need not be among the candidates."""
+    by_sku = asking.catalogue.by_sku
+    targets = [rule.target for rule in asking.publication.rules.rules if isinstance(rule, Pin)]
+    skus = [sku for target in targets if isinstance(target, ProductTarget) for sku in target.skus]
+    return [by_sku[sku].product_id for sku in skus if sku in by_sku]
 
 
 def _ruled(decision: Decision, candidates: CandidateColumns) -> RuledSlate:
