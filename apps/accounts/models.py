@@ -83,6 +83,11 @@ class ShopSettings(models.Model):
     currency = models.CharField(_("currency"), max_length=3, default="EUR")
     time_zone = models.CharField(_("time zone"), max_length=60, default="UTC")
     languages = ArrayField(models.CharField(max_length=10), default=list)
+    words = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=_("By language, what the studio's words are here: product is song, for example."),
+    )
     attribution_hours = models.PositiveIntegerField(_("attribution window (hours)"), default=24)
     set_up_at = models.DateTimeField(null=True, blank=True)
     updated_at = models.DateTimeField(auto_now=True)

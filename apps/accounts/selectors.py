@@ -3,7 +3,8 @@
 import hashlib
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,7 @@ class ShopFacts:
     languages: tuple[str, ...]
     attribution_hours: int
     set_up_at: datetime | None
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -52,6 +54,7 @@ def shop_settings_get() -> ShopFacts:
         time_zone=row.time_zone,
         languages=tuple(row.languages) or DEFAULT_LANGUAGES,
         attribution_hours=row.attribution_hours,
+        words=row.words if isinstance(row.words, dict) else {},
         set_up_at=row.set_up_at,
     )
     with _settings_lock:

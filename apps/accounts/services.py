@@ -28,7 +28,7 @@ KEY_PREFIX = "rp_"
 PUBLISHABLE_PREFIX = "rp_pub_"
 PREFIX_LENGTH = 12
 INVITATION_DAYS = 7
-SETTINGS_FIELDS = ("name", "currency", "time_zone", "languages", "attribution_hours", "set_up_at")
+SETTINGS_FIELDS = ("name", "currency", "time_zone", "languages", "attribution_hours", "words", "set_up_at")
 
 
 def audit_record(
@@ -329,7 +329,7 @@ def _settings_facts(row: ShopSettings) -> dict[str, Any]:
 
 @transaction.atomic
 def shop_settings_update(*, actor: User | None = None, **changes: Any) -> ShopSettings:
-    """Change the shop's settings (name, currency, time_zone, languages, attribution_hours, set_up_at)."""
+    """Change the shop's settings (`SETTINGS_FIELDS`)."""
     unknown = sorted(set(changes) - set(SETTINGS_FIELDS))
     if unknown:
         raise InvalidInput(field=unknown[0], value="", remedy=f"Change one of {', '.join(SETTINGS_FIELDS)}.")

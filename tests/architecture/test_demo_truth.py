@@ -16,6 +16,7 @@ from apps.events.models import EventKind, EventRole, Interaction, Shopper
 from apps.jobs.models import JobStatus
 from apps.merchandising.services import placements_ensure
 from apps.metrics.rollups import rollups_build
+from apps.portal.demo.packs.pack import Size
 from apps.portal.demo.seeding import demo_seed
 from apps.portal.demo.truth import world_head
 from apps.portal.models import DemoTruth
@@ -121,7 +122,7 @@ def test_the_shop_learns_serves_and_counts_with_the_truths_taken_away(
     settings: Settings, tmp_path: Path
 ) -> None:
     settings.SHOP_DIR, settings.MEDIA_ROOT = tmp_path / "shop", tmp_path / "media"
-    demo_seed(seed=5, products=150, shoppers=150, days=30, end=clock.now())
+    demo_seed(size=Size(150, 150, 30, 5), end=clock.now())
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {DemoTruth._meta.db_table} RENAME TO taken_away")
     with pytest.raises(ProgrammingError), transaction.atomic():

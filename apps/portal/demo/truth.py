@@ -94,6 +94,14 @@ def truth_save(*, world: World) -> int:
     return len(rows)
 
 
+@transaction.atomic
+def head_save(head: dict[str, Any]) -> int:
+    """Replace what is stored by the head of a world without hidden truths."""
+    DemoTruth.objects.all().delete()
+    DemoTruth.objects.create(kind="world", key=WORLD_KEY, data=head)
+    return 1
+
+
 def world_head() -> dict[str, Any] | None:
     """What the stored world was generated from, None when there is none."""
     row = DemoTruth.objects.filter(kind="world", key=WORLD_KEY).first()

@@ -13,7 +13,9 @@ from apps.accounts.services import shop_settings_update
 from apps.catalog.models import Category, Product, ProductText
 from apps.core import clock
 from apps.events.models import EventKind, Interaction, Review, Shopper
-from apps.portal.demo.seeding import Seeded, demo_seed, picture_folder
+from apps.portal.demo.packs.pack import Size
+from apps.portal.demo.packs.shop import picture_folder
+from apps.portal.demo.seeding import Seeded, demo_seed
 from apps.portal.demo.truth import stage_load, truth_of, world_head
 from apps.portal.demo.world import world_build
 from apps.portal.management.commands.demo import Command
@@ -28,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 def seed() -> Seeded:
     """A tiny shop."""
-    return demo_seed(seed=9, products=150, shoppers=80, days=20, end=END)
+    return demo_seed(size=Size(150, 80, 20, 9), end=END)
 
 
 @pytest.fixture(autouse=True)
@@ -121,6 +123,6 @@ def test_demo_gives_a_foreign_shop_no_logins(
         monkeypatch.setenv(name, value)
     demo = Command()
     demo.seconds = {}
-    with pytest.raises(StackError, match="seed_demo ended with code 1"):
+    with pytest.raises(StackError, match="seed_demo --pack shop ended with code 1"):
         demo.start(Stack(data_dir=tmp_path, root=BASE_DIR, say=print))
     assert list(User.objects.values_list("username", flat=True)) == ["owner"]

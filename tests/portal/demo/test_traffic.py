@@ -13,6 +13,7 @@ from apps.accounts.services import api_client_create
 from apps.core import clock
 from apps.events.models import Exposure, Interaction
 from apps.merchandising.services import placements_ensure
+from apps.portal.demo.packs.pack import Size
 from apps.portal.demo.seeding import demo_seed
 from apps.portal.demo.storefront_client import StorefrontClient, StorefrontError
 from apps.serving.batch import lists_missing_build
@@ -24,7 +25,7 @@ from tests.processes import RealProcess, free_port
 def shop(live_site: RealProcess, settings: Settings, tmp_path: Path) -> tuple[str, str]:
     """A small demo shop behind a running site: its address and a key."""
     settings.MEDIA_ROOT = tmp_path
-    demo_seed(seed=5, products=150, shoppers=150, days=20, end=clock.now())
+    demo_seed(size=Size(150, 150, 20, 5), end=clock.now())
     placements_ensure()
     _, key = api_client_create(name="storefront", scopes=("recommend", "events"))
     return live_site.url, key
@@ -69,7 +70,7 @@ def test_over_http_purchases_order_truth_then_models_then_best_sellers_then_chan
     live_site: RealProcess, settings: Settings, tmp_path: Path
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
-    demo_seed(seed=5, products=600, shoppers=900, days=60, end=clock.now())
+    demo_seed(size=Size(600, 900, 60, 5), end=clock.now())
     placements_ensure()
     call_command("train_now", recipes="popular,als,ease", inline=True, stdout=StringIO())
     lists_missing_build()

@@ -21,8 +21,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.roles import roles_sync
 from apps.portal.collected import static_files_collected, static_files_collected_note
+from apps.portal.demo.packs import DEFAULT_PACK, PACKS
 from apps.portal.programs import ONE_THREAD, background_programs, simulator_program, web_port, web_program
 from apps.portal.proof import ProofFailed, loop_prove, site_alone
+from apps.portal.shops import shop_database_use
 from apps.portal.stack import OnlyOne, Stack, StackError
 from apps.portal.staff import DEMO_LOGINS, demo_staff_ensure
 from apps.portal.storefront import storefront_open
@@ -33,7 +35,7 @@ HOST = "127.0.0.1"
 # Each is a management command in a process of its own: what one loads (torch) does not stay in this one.
 # All are idempotent; a second start finds their work done.
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("demo shop", ("seed_demo",)),
+    ("demo shop", ("seed_demo", "--pack", "{pack}")),
     ("first models", ("train_demo",)),
 )
 
@@ -45,11 +47,13 @@ class Stopped(Exception):
 class Command(BaseCommand):
     """Build the demo shop, start every process, and stay until Ctrl-C."""
 
+    pack = PACKS[DEFAULT_PACK]
     help = "Builds the demo shop, starts web, workers, beat and shoppers, and stays in the foreground."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """What make knows and we don't."""
         parser.add_argument("--check", action="store_true", help="prove the loop, stop everything, exit 0")
+        parser.add_argument("--pack", choices=sorted(PACKS), default=DEFAULT_PACK, help="which domain")
         parser.add_argument("--since", type=float, default=0.0, help="when `make` began, seconds since 1970")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -64,6 +68,9 @@ class Command(BaseCommand):
             raise CommandError(f"demo: {error}. Stop it there with Ctrl-C first.") from error
         # The site as a shop would run it; a person who wants debug pages starts `manage.py runserver`.
         os.environ.update(ONE_THREAD, RECOPORTAL_DEBUG="0")
+        self.pack = PACKS[options["pack"]]
+        if self.pack.code != DEFAULT_PACK:  # one database is one shop
+            shop_database_use(f"demo_{self.pack.code}")
         stack = Stack(data_dir=settings.DATA_DIR, root=settings.BASE_DIR, say=self.say)
         try:
             if left := stack.leftovers_end():
@@ -96,7 +103,7 @@ class Command(BaseCommand):
             roles_sync()
         for title, command in STEPS:
             with self.timed(title):
-                self.step(command)
+                self.step(tuple(part.format(pack=self.pack.code) for part in command))
         # Only now: the first step refuses a shop that is not the demo.
         demo_staff_ensure()
         storefront_open()
@@ -109,7 +116,7 @@ class Command(BaseCommand):
             address = self.web_start(stack)
             for running in background:
                 stack.wait_ready(running)
-            if "simulate_traffic" in get_commands():
+            if self.pack.simulated and "simulate_traffic" in get_commands():
                 stack.start(simulator_program(address))
         return address
 

@@ -1,14 +1,22 @@
 """`manage.py seed_demo`: the generated demo shop, once."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.core.errors import Conflict
+from apps.portal.demo.packs import DEFAULT_PACK, PACKS
 from apps.portal.demo.seeding import demo_seed
-from apps.portal.demo.world import DAYS, PRODUCTS, SEED, SHOPPERS
+
+SIZES = {
+    "seed": "What it grows from.",
+    "products": "Products, or what the domain has for them.",
+    "shoppers": "People.",
+    "days": "Days of history.",
+}
 
 
 class Command(BaseCommand):
@@ -18,23 +26,19 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """How large, until when, from which seed."""
-        parser.add_argument("--seed", type=int, default=SEED)
-        parser.add_argument("--products", type=int, default=PRODUCTS)
-        parser.add_argument("--shoppers", type=int, default=SHOPPERS)
-        parser.add_argument("--days", type=int, default=DAYS, help="Days of history.")
+        parser.add_argument("--pack", choices=sorted(PACKS), default=DEFAULT_PACK, help="Which domain.")
+        for name, words in SIZES.items():
+            parser.add_argument(f"--{name}", type=int, default=None, help=f"{words} Default: the pack's.")
         parser.add_argument("--end", default="", help="Last moment of history, ISO 8601 (default: now).")
         parser.add_argument("--json", action="store_true", help="Print one JSON object as the last line.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Seed and say what was done."""
         try:
+            pack = PACKS[options["pack"]]
+            given = {name: options[name] for name in SIZES if options[name] is not None}
             done = demo_seed(
-                seed=options["seed"],
-                products=options["products"],
-                shoppers=options["shoppers"],
-                days=options["days"],
-                end=moment_of(options["end"]),
-                say=self.say,
+                pack=pack, size=replace(pack.size, **given), end=moment_of(options["end"]), say=self.say
             )
         except Conflict as error:
             raise CommandError(error.message) from error
