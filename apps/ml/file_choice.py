@@ -24,7 +24,7 @@ SEARCH_CELLS = 6e7
 """Scores looked at per setting tried."""
 BLEND_CELLS = 1.2e8
 """Scores looked at per component when weights are found."""
-TUNED_UNTIL = 0.5
+TUNED_UNTIL = 0.4
 """Share of the budget by which the quick components have their settings; without networks, TUNED_ALONE."""
 TUNED_ALONE = 0.6
 BLEND_SHARE = 0.12

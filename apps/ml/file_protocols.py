@@ -28,17 +28,23 @@ from apps.ml.text_files import EventLists, same_catalogue
 
 REPEATS_MATTER = 0.02
 """Share of validation targets that the list already held from which repeats are allowed as answers."""
+LEAST_BUDGET, SEQUENCES_BUDGET = 600.0, 900.0
+"""Seconds for a small file; a network of whole histories is worth the longer one."""
 VALIDATION_USERS = 5_000
 HELD_SHARE = 0.1
 
 
-def default_budget(events: int) -> float:
-    """Seconds: 600, more for files of more than 300,000 events, 3,000 at most."""
-    return float(min(3_000, max(600, events / 500)))
+def default_budget(events: int, least: float = LEAST_BUDGET) -> float:
+    """Seconds: `least`, more for files of more than half a million events, 1,800 at most."""
+    return float(min(1_800, max(least, events / 800)))
 
 
-def _clock(budget: float | None, lists: EventLists, begun: float | None) -> Clock:
-    return Clock(budget or default_budget(len(lists.item)), time.monotonic() if begun is None else begun)
+def _clock(
+    budget: float | None, lists: EventLists, begun: float | None, least: float = LEAST_BUDGET
+) -> Clock:
+    return Clock(
+        budget or default_budget(len(lists.item), least), time.monotonic() if begun is None else begun
+    )
 
 
 def default_threads() -> int:
@@ -60,7 +66,7 @@ def leave_one_out(
             "sequences: no user has 3 events; leave-one-out needs one to learn from, one to choose by and "
             "one to judge by."
         )
-    clock = _clock(budget, lists, begun)
+    clock = _clock(budget, lists, begun, SEQUENCES_BUDGET)
     held = np.where(lists.lengths >= 3, 1, 0)
     learned = _shortened(lists, held)
     first = _shortened(lists, 2 * held)

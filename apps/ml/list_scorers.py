@@ -138,21 +138,24 @@ class ModelScorer:
 
     def score(self, lists: EventLists) -> Floats:
         places = self.model.history.items.rows(np.arange(lists.n_items))
-        found = np.full((len(lists), lists.n_items), -np.inf, dtype=np.float32)
         rows = [places[lists.row(row)] for row in range(len(lists))]
         rows = [row[row >= 0] for row in rows]
         filled = np.flatnonzero([len(row) > 0 for row in rows])
-        if len(filled):
-            known = np.flatnonzero(places >= 0)
-            scores = self.model.score_sessions([rows[index] for index in filled])
-            found[np.ix_(filled, known)] = scores[:, places[known]]
-        finite = np.isfinite(found)
-        lowest = np.where(finite, found, np.inf).min(axis=1, initial=np.inf)
-        highest = np.where(finite, found, -np.inf).max(axis=1, initial=-np.inf)
-        gap = np.where(np.isfinite(lowest), np.maximum(highest - lowest, 1.0), 1.0)
-        floor = np.where(np.isfinite(lowest), lowest, 0.0) - BACKOFF * gap
-        backed = floor[:, None] + (BACKOFF * gap)[:, None] * self.popular[None, :]
-        return np.where(finite, found, backed).astype(np.float32)
+        trace = np.float32(BACKOFF) * self.popular
+        found = np.tile(trace, (len(lists), 1))
+        if not len(filled):
+            return found
+        scores = self.model.score_sessions([rows[index] for index in filled])
+        told = np.append(np.isfinite(scores).all(axis=0), False)[places]
+        if told.all() and len(filled) == len(lists):
+            return scores[:, places]
+        scores = scores[:, places[told]]
+        lowest = scores.min(axis=1, initial=np.inf)[:, None]
+        gap = np.maximum(scores.max(axis=1, initial=-np.inf)[:, None] - lowest, 1.0)
+        # what the model has never met comes below all it has
+        found[filled] = np.where(np.isfinite(lowest), lowest - gap * np.float32(BACKOFF) + gap * trace, trace)
+        found[np.ix_(filled, np.flatnonzero(told))] = scores
+        return found
 
 
 def dataset_of(lists: EventLists) -> Dataset:

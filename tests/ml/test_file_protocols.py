@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apps.ml.base import TrainOptions
 from apps.ml.cli import main
 from apps.ml.file_protocols import default_budget
 from apps.ml.list_questions import (
@@ -21,6 +22,7 @@ from apps.ml.list_questions import (
     single,
     standard,
 )
+from apps.ml.list_scorers import ModelScorer
 from apps.ml.models.list_model import lists_from
 from apps.ml.text_files import EventLists
 from apps.ml.topn import Floats
@@ -184,7 +186,7 @@ def test_prefixes_end_before_their_item() -> None:
 
 
 def test_the_budget_grows_with_the_file() -> None:
-    assert [default_budget(n) for n in (1_000, 500_000, 10**8)] == [600.0, 1_000.0, 3_000.0]
+    assert [default_budget(n) for n in (1_000, 800_000, 10**8)] == [600.0, 1_000.0, 1_800.0]
 
 
 def test_one_right_item_is_judged_like_several_and_a_tie_is_no_hit() -> None:
@@ -263,3 +265,20 @@ def test_odd_files_are_answered_within_a_short_budget(command: str, tmp_path: Pa
     assert np.isfinite(figures).all()
     assert "popularity" in found["by_model"]
     assert found["questions"] > 0
+
+
+def test_a_network_answers_any_list_and_ranks_what_it_never_met_last() -> None:
+    rng = np.random.default_rng(0)
+    taught = lists_of(*(rng.integers(0, 20, 6).tolist() for _ in range(40)), n_items=25)
+    scorer = ModelScorer.fit("gru4rec", {"preset": "tiny", "epochs": 1}, taught, TrainOptions())
+    found = scorer.score(lists_of([1, 2], [24], [], [3, 24], n_items=25))
+    assert np.isfinite(found).all()
+    assert found[0, :20].min() > found[0, 20:].max()
+    assert found[1].argmax() == found[2].argmax() == scorer.popular.argmax()
+    whole = lists_of(*(rng.permutation(25).tolist() for _ in range(10)), n_items=25)
+    every = ModelScorer.fit("gru4rec", {"preset": "tiny", "epochs": 1}, whole, TrainOptions())
+    np.testing.assert_allclose(
+        every.score(whole.take(np.arange(3))),
+        every.model.score_sessions([whole.row(row) for row in range(3)]),
+        rtol=1e-5,
+    )

@@ -60,7 +60,7 @@ def file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--budget-seconds",
         type=_seconds,
-        help="seconds for choosing, tuning and fitting; default: by the size of the file, 600 to 3,000",
+        help="seconds for all of it; default: 600 (sequences 900) to 1,800, by the events of the file",
     )
     parser.add_argument("--json", action="store_true", help="the answer as one JSON line (always so)")
 
