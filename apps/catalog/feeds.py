@@ -125,6 +125,8 @@ def column_key(name: str) -> str:
 
 def columns_map(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """Known columns under our names, all others folded into `attributes`; and what each was taken for."""
+    given = frame
+    frame = sale_prices_apply(frame)
     taken: dict[str, str] = {"line": "line"} if "line" in frame.columns else {}
     rest: list[str] = []
     by_key = {name: column_key(name) for name in frame.columns if name != "line"}
@@ -139,8 +141,24 @@ def columns_map(frame: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     out = frame[list(taken)].rename(columns=taken)
     if rest:
         out["attributes"] = _attributes(frame, rest, out.get("attributes"))
-    names = {name: ours for name, ours in taken.items() if name != "line"}
+    names = {name: ours for name, ours in taken.items() if name != "line" and name in given.columns}
+    names |= {name: "price" for name in given.columns if name not in frame.columns}
     return out, names | {name: f"attributes.{attribute_name(name)}" for name in rest}
+
+
+def sale_prices_apply(frame: pd.DataFrame) -> pd.DataFrame:
+    """A feed with a price and a sale price beside it: where the latter is filled it is the price, and the
+    former what it was before.
+    """
+    by_key = {column_key(str(name)): name for name in frame.columns}
+    if not {"price", "sale_price"} <= set(by_key) or "list_price" in by_key:
+        return frame
+    price, sale = frame[by_key["price"]].astype(object), frame[by_key["sale_price"]].astype(object)
+    filled = ~sale.map(_blank)
+    out = frame.drop(columns=[by_key["sale_price"]])
+    out[by_key["price"]] = price.where(~filled, sale)
+    out["list_price"] = price.where(filled, None)
+    return out
 
 
 def attribute_name(column: str) -> str:

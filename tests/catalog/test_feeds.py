@@ -41,6 +41,15 @@ def test_csv_in_any_encoding_and_separator(tmp_path: Path, encoding: str, separa
     assert not parsed.errors
 
 
+def test_a_filled_sale_price_is_the_price_and_the_other_what_it_was(tmp_path: Path) -> None:
+    parsed = parse(tmp_path, "id,title,price,sale_price\na,A,10 EUR,7 EUR\nb,B,10 EUR,\n")
+    assert parsed.frame["price"].tolist() == [7.0, 10.0]
+    assert parsed.frame["list_price"].fillna(0).tolist() == [10.0, 0.0]
+    assert parsed.columns["sale_price"] == "price"
+    alone = parse(tmp_path, "id,title,sale_price\na,A,7\n")
+    assert alone.frame["price"].tolist() == [7.0]
+
+
 def test_columns_are_known_by_other_names_and_unknown_ones_become_attributes(tmp_path: Path) -> None:
     parsed = parse(
         tmp_path,
