@@ -30,7 +30,7 @@ from apps.events.validation import EventRules, events_check
 logger = logging.getLogger(__name__)
 BATCH_ROWS = 5_000
 # After a small batch the next is given time to grow: a transaction per click would cost more than the click.
-LINGER_SECONDS = 0.05
+LINGER_SECONDS = 0.15
 LINGER_ROWS = 500
 BLOCK_MS = 1_000
 CLAIM_SECONDS = 5.0
@@ -121,14 +121,16 @@ def exposures_take(entries: Sequence[tuple[bytes, dict[bytes, bytes] | None]]) -
     return taken
 
 
-def _events_store(lines: Sequence[bytes]) -> None:
+def events_store(lines: Sequence[bytes]) -> None:
+    """Store lines of events, each id once."""
     distinct: dict[bytes, bytes] = {}
     for line in lines:
         distinct.setdefault(id_of(line), line)
     lines_store(lines=list(distinct.values()), now=clock.now())
 
 
-def _exposures_store(rows: Sequence[bytes]) -> None:
+def exposures_store(rows: Sequence[bytes]) -> None:
+    """Store served slates, each once."""
     exposure_rows_drain(rows=b"[" + b",".join(rows) + b"]")
 
 
@@ -215,12 +217,12 @@ class Consumer:
                 taken = events_take(entries)
                 marked = self.pace.marked([line for line, _place in taken.rows])
                 taken.rows = [(line, place) for line, (_old, place) in zip(marked, taken.rows, strict=True)]
-                self._store(taken, _events_store)
+                self._store(taken, events_store)
                 # Entries hold from one event to a thousand: read about as many as make a batch.
                 self.count = max(4, min(2_000, self.batch_rows * len(entries) // max(len(taken.rows), 1)))
             else:
                 taken = exposures_take(entries)
-                self._store(taken, _exposures_store)
+                self._store(taken, exposures_store)
             rows += len(taken.rows)
             inbox.done(name, taken.done)
         return rows

@@ -40,7 +40,8 @@ EVENT: dict[str, Any] = {
             "format": "date-time",
             "nullable": True,
             "description": "With an offset. Left out: now. At most five minutes ahead of the server's "
-            "clock, and not older than the days for which event ids are kept (100 unless set otherwise).",
+            "clock (see sent_at for clocks that are wrong), and not older than the days for which event ids "
+            "are kept (100 unless set otherwise). Events may come late and in any order.",
         },
         "shopper": TEXT
         | {"maxLength": LIMITS["shopper"], "description": "Your pseudonymous id; empty: anonymous."},
@@ -54,6 +55,16 @@ EVENT: dict[str, Any] = {
         "value": NUMBER | {"description": "Rating, dwell seconds or survey score. Needed by rating."},
         "session": TEXT | {"maxLength": LIMITS["session"]},
         "channel": TEXT | {"maxLength": LIMITS["channel"], "example": "web"},
+        "anonymous": TEXT
+        | {
+            "maxLength": LIMITS["anonymous"],
+            "description": "The id under which this shopper was known before logging in. What was done "
+            "under it is theirs from now on. The first link of an anonymous id holds.",
+        },
+        "user_agent": TEXT
+        | {
+            "description": "Of the shopper's browser, where your server reports; crawlers' events are marked."
+        },
         "request_id": TEXT
         | {
             "format": "uuid",
@@ -69,15 +80,25 @@ EVENT: dict[str, Any] = {
         "bot": {
             "type": "boolean",
             "nullable": True,
-            "description": "True keeps the event out of training and metrics.",
+            "description": "True keeps the event out of training and metrics. Set by itself for crawlers, "
+            "and for a shopper or session with more than 300 events a minute.",
         },
     },
 }
+SENT_AT: dict[str, Any] = {
+    "type": "string",
+    "format": "date-time",
+    "nullable": True,
+    "description": "What the sender's clock says now. Where it is more than five seconds off, occurred_at is "
+    "corrected by the difference.",
+}
+EVENT["properties"]["sent_at"] = SENT_AT
 BATCH: dict[str, Any] = {
     "type": "object",
     "required": ["events"],
     "properties": {
         "events": {"type": "array", "maxItems": 1000, "items": {"$ref": "#/components/schemas/Event"}},
+        "sent_at": SENT_AT,
     },
 }
 RESULT: dict[str, Any] = {
@@ -85,7 +106,18 @@ RESULT: dict[str, Any] = {
     "required": ["accepted", "duplicates", "rejected"],
     "properties": {
         "accepted": {"type": "integer", "minimum": 0},
-        "duplicates": {"type": "integer", "minimum": 0},
+        "duplicates": {
+            "type": "integer",
+            "minimum": 0,
+            "description": "Known at once: repeats within the batch or of the last ten minutes. An older "
+            "repeat counts as accepted, and is still stored once.",
+        },
+        "repeated": {
+            "type": "array",
+            "description": "Places of the duplicates; absent without any. What is neither here nor rejected "
+            "is accepted.",
+            "items": {"type": "integer", "minimum": 0},
+        },
         "rejected": {
             "type": "array",
             "items": {
@@ -114,7 +146,10 @@ def document() -> None:
             "tags": ["events"],
             "summary": "Report what shoppers did",
             "description": "One event or up to 1,000. Every good event is stored exactly once; a bad one is "
-            "named in the answer and does not touch the others. Needs the scope `events`.",
+            "named in the answer and does not touch the others. The answer comes when the events would "
+            "survive the death of any process, with the database away, too; they count in slates within a "
+            "second. An unknown sku or shopper is kept and flagged as a placeholder. 503 with Retry-After: "
+            "nothing of the request was accepted. Needs the scope `events`.",
             "requestBody": {
                 "required": True,
                 "content": json_content(

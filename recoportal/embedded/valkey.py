@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from recoportal import env
 from recoportal.embedded.place import (
     Place,
     ServicesError,
@@ -137,6 +138,8 @@ class Valkey:
             "save": '""',
             **PROFILES[self.name],
         }
+        if "appendfsync" in settings and env.load().get_bool("RECOPORTAL_INBOX_STRICT"):
+            settings["appendfsync"] = "always"
         if not self.durable:
             settings["appendfsync"] = "no"
         path = folder / "valkey.conf"
