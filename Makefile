@@ -17,7 +17,7 @@ export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest
+.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest bench-serving
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ architecture: setup-test
 
 bench-models: setup-test ## Models beside other libraries, within an hour; ARGS="--part retail" runs one part
 	@timeout --kill-after=30 3600 $(RUN) -m tests.benchmarks.models $(ARGS)
+
+bench-serving: setup-test ## What a slate costs beside one look-up and a constant answer (10 minutes at most)
+	@timeout --kill-after=30 600 $(RUN) -m tests.benchmarks.serving $(ARGS)
 
 bench-ingest: setup-test ## How fast events are taken in, beside what this machine allows (8 minutes at most)
 	@timeout --kill-after=30 480 $(RUN) -m tests.benchmarks.ingest
