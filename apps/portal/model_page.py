@@ -100,7 +100,10 @@ class Example:
     def words(self) -> str:
         """What is recommended to whom; the reasons follow."""
         who = self.shopper or _("a shopper")
-        return _("For %(shopper)s: %(product)s, because they chose:") % {"shopper": who, "product": self.title}
+        return _("For %(shopper)s: %(product)s, because they chose:") % {
+            "shopper": who,
+            "product": self.title,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,13 @@ def examples(version: ModelVersion) -> list[Example]:
     ]
 
 
+def leading(version: ModelVersion) -> list[str]:
+    """Titles of what a list for everybody begins with; empty for personal lists."""
+    ids = version.example.get("leading", [])
+    products = product_get_many(ids, language=reader_language())
+    return [products[one].title for one in ids if one in products]
+
+
 def importance_rows(version: ModelVersion) -> list[tuple[str, float]]:
     """What a learned ranking looks at, with its share of all that it gains by; empty for other families."""
     names = {code: source.name for code, source in sources_named().items()}
@@ -197,7 +207,8 @@ def _cost_row(version: ModelVersion, protocol: str) -> CostRow:
 def settings_told(config: Mapping[str, Any], family: str) -> list[tuple[str, str, str]]:
     """Every setting of a version: what it is called, its value, and what it does."""
     found = []
-    for name, value in config.items():
+    # what is ordered comes before how
+    for name, value in sorted(config.items(), key=lambda pair: pair[0] != SOURCES):
         if name == SOURCES:
             named = sources_named()
             ordered = [named[code].name if code in named else code for code in value]

@@ -5,10 +5,13 @@ from typing import Any
 import numpy as np
 
 from apps.ml.base import Model
+from apps.ml.registry import FAMILIES
 
 EXAMPLES = 3
 REASONS = 4
 TRIED = 40
+LOOKED_AT = 2_000
+LEADING = 5
 # Histories that can be told in a sentence.
 SHORTEST, LONGEST = 3, 25
 
@@ -21,12 +24,16 @@ def examples_of(model: Model[Any]) -> list[dict[str, Any]]:
     rows = np.flatnonzero((sizes >= SHORTEST) & (sizes <= LONGEST) & model.history.active)
     if not len(rows):
         rows = np.flatnonzero((sizes > 0) & model.history.active)
-    rows = np.random.default_rng(0).permutation(rows)[:TRIED]
     found: list[dict[str, Any]] = []
     used: set[int] = set()
-    for user in model.history.users.ids[rows].tolist():
-        if len(found) == EXAMPLES:
+    tried = 0
+    for row in np.random.default_rng(0).permutation(rows)[:LOOKED_AT].tolist():
+        if len(found) == EXAMPLES or tried == TRIED:
             break
+        if not len(model.items_of(row)):  # nothing it listens to: a shopper without stars, say
+            continue
+        tried += 1
+        user = int(model.history.users.ids[row])
         item = _first_item(model, user)
         if item is None or item in used:
             continue
@@ -49,3 +56,11 @@ def _first_item(model: Model[Any], user: int) -> int | None:
         top = model.recommend([user], 1, "none")
     item = int(top.ids[0, 0])
     return item if item >= 0 else None
+
+
+def leading_of(model: Model[Any]) -> list[int]:
+    """The first products (raw ids) of a list that serves everybody; empty for families of personal lists."""
+    if not FAMILIES[model.family].shared:
+        return []
+    ids, _scores = model.shared_list().row(0)
+    return [int(one) for one in ids[:LEADING]]

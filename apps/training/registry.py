@@ -33,6 +33,7 @@ class Trained:
     example: list[dict[str, Any]] = field(default_factory=list)
     cost: dict[str, float] = field(default_factory=dict)
     importance: dict[str, float] = field(default_factory=dict)
+    leading: list[int] = field(default_factory=list)
 
 
 def artifacts_dir(recipe_code: str) -> Path:
@@ -63,7 +64,11 @@ def version_register(*, run: TrainingRun, trained: Trained) -> ModelVersion:
         config=run.config,
         metrics=trained.metrics,
         gate=trained.verdict.to_dict(),
-        example={"shown": trained.example, "importance": trained.importance},
+        example={
+            "shown": trained.example,
+            "importance": trained.importance,
+            "leading": trained.leading,
+        },
         cost=trained.cost,
         snapshot_hash=trained.snapshot_hash,
         code_version=trained.code_version,

@@ -33,7 +33,7 @@ from apps.ml.train import train
 from apps.training import evaluations, gate, registry
 from apps.training.codeversion import code_version
 from apps.training.evaluations import Judgement
-from apps.training.examples import examples_of
+from apps.training.examples import examples_of, leading_of
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 from apps.training.recipes import config_check, recipes_take_due
 from apps.training.selectors import versions_live
@@ -240,6 +240,7 @@ class _Execution:
             example=examples_of(model),
             cost=cost,
             importance=model.metrics.get("importance", {}),
+            leading=leading_of(model),
         )
         with transaction.atomic():
             version = registry.version_register(run=run, trained=trained)

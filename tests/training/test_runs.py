@@ -187,3 +187,10 @@ def test_a_learned_ranking_orders_what_is_live_and_is_judged_like_any_version(
     build = lists_build(version_id=found.pk)
     assert build.complete
     assert build.lists > 2 * Shopper.objects.count()
+
+
+def test_a_list_for_everybody_shows_how_it_begins(recipes: dict[str, Recipe]) -> None:
+    popular = trained(recipes["popular"]).version
+    assert len(popular.example["leading"]) == 5
+    assert popular.example["shown"] == []
+    assert trained(recipes["ease"]).version.example["leading"] == []

@@ -29,6 +29,7 @@ from apps.portal.model_page import (
     examples,
     figure_rows,
     importance_rows,
+    leading,
     segment_rows,
     settings_told,
 )
@@ -36,6 +37,7 @@ from apps.portal.pages.shell import action, csv_answer, done, page, show
 from apps.portal.report_cards import report_cards
 from apps.portal.words.sources import family_name, sources_named
 from apps.training.config_fields import config_fields
+from apps.training.gate import rule_of
 from apps.training.models import ModelVersion, Recipe, VersionStatus
 from apps.training.recipes import config_check, recipe_update
 from apps.training.runs import run_create, runs_create
@@ -43,10 +45,10 @@ from apps.training.selectors import recipes_list, runs_recent, versions_of
 from apps.training.study_figures import studies_of
 
 
-def protocol_of(request: HttpRequest) -> str:
+def protocol_of(request: HttpRequest, usual: str = "new") -> str:
     """Which protocol the figures are on: "new" (products the shopper had not bought) or "all"."""
     asked = request.GET.get("protocol", "")
-    return asked if asked in PROTOCOLS else "new"
+    return asked if asked in PROTOCOLS else usual
 
 
 @page
@@ -127,7 +129,9 @@ def recipe_get(code: str) -> Recipe:
 @page
 def recipe(request: HttpRequest, code: str) -> HttpResponse:
     """One recipe: its versions side by side and its runs."""
-    found, protocol = recipe_get(code), protocol_of(request)
+    found = recipe_get(code)
+    # a family for repeat purchases has nothing to say of first ones
+    protocol = protocol_of(request, "new" if "new" in rule_of(found.family).protocols else "all")
     runs = list(runs_recent(recipe=found, limit=10))
     line = recipe_line(found, runs[0] if runs else None)
     versions = list(versions_of(recipe=found, limit=8))
@@ -158,7 +162,7 @@ def live_told(versions: list[ModelVersion], protocol: str) -> dict[str, Any]:
     history = shown.run.history if shown.run else []
     return {
         "shown": shown, "figures": figure_rows(shown), "segments": segment_rows(shown, protocol),
-        "examples": examples(shown), "importance": importance_rows(shown),
+        "examples": examples(shown), "importance": importance_rows(shown), "leading": leading(shown),
         "curve": learning_curve(history=history),
     }  # fmt: skip
 
