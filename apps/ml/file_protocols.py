@@ -24,12 +24,14 @@ from apps.ml.file_components import (
     sequence_model_component,
 )
 from apps.ml.list_questions import Questions, distinct_items, prefixes, single
-from apps.ml.text_files import EventLists, same_catalogue
+from apps.ml.text_files import EventLists, repeats_of_neighbours, same_catalogue
 
 REPEATS_MATTER = 0.02
 """Share of validation targets that the list already held from which repeats are allowed as answers."""
 LEAST_BUDGET, SEQUENCES_BUDGET = 600.0, 900.0
 """Seconds for a small file; a network of whole histories is worth the longer one."""
+PREFIX_SHARE = 0.2
+"""Above this share of lines that are their neighbour cut short, a file of sessions was made of prefixes."""
 VALIDATION_USERS = 5_000
 HELD_SHARE = 0.1
 
@@ -185,6 +187,12 @@ def session_split(
     warnings = [*train.warnings, *test.warnings]
     train, test = same_catalogue([train, test])
     catalogue = int(train.item.max()) + 1
+    prefix = repeats_of_neighbours(train)
+    if prefix.mean() > PREFIX_SHARE:
+        train = train.take(np.flatnonzero(~prefix))
+        warnings.append(
+            f"{int(prefix.sum())} train lines are the line beside them cut short; each counts once."
+        )
     telling = train.take(np.flatnonzero(train.lengths > 1))
     if len(telling) < 2:
         raise DataMissing("train: fewer than 2 sessions have two items; nothing tells what follows what.")

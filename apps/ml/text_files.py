@@ -174,6 +174,22 @@ def same_catalogue(lists: Sequence[EventLists]) -> list[EventLists]:
     ]
 
 
+def repeats_of_neighbours(sessions: EventLists) -> NDArray[np.bool_]:
+    """Lists that are a list beside them without its last item: bool [n]. Files of prefixes, as networks were
+    once trained on, consist of them; a list of one item is never one.
+    """
+    found = np.zeros(len(sessions), dtype=np.bool_)
+    lengths, starts = sessions.lengths, sessions.indptr[:-1]
+    first = np.flatnonzero(np.abs(np.diff(lengths)) == 1)
+    shared = np.minimum(lengths[first], lengths[first + 1])
+    pair = np.repeat(np.arange(len(first)), shared)
+    other = sessions.item[ranges(starts[first], shared)] != sessions.item[ranges(starts[first + 1], shared)]
+    same = (np.bincount(pair, weights=other, minlength=len(first)) == 0) & (shared > 1)
+    shorter = first + (lengths[first + 1] < lengths[first])
+    found[shorter[same]] = True
+    return found
+
+
 def _lines(path: str | Path, what: str) -> Iterator[str]:
     """Lines that hold something, without their ends."""
     file = Path(path)

@@ -24,7 +24,7 @@ from apps.ml.list_questions import (
 )
 from apps.ml.list_scorers import ModelScorer
 from apps.ml.models.list_model import lists_from
-from apps.ml.text_files import EventLists
+from apps.ml.text_files import EventLists, repeats_of_neighbours
 from apps.ml.topn import Floats
 
 Run = Callable[..., dict[str, Any]]
@@ -282,3 +282,16 @@ def test_a_network_answers_any_list_and_ranks_what_it_never_met_last() -> None:
         every.model.score_sessions([whole.row(row) for row in range(3)]),
         rtol=1e-5,
     )
+
+
+def test_a_file_of_prefixes_counts_each_session_once(tmp_path: Path, run: Run) -> None:
+    whole = chains(80, length=5)
+    cut = [row[:end] for row in whole for end in range(len(row), 1, -1)]
+    test = written(tmp_path / "b.txt", chains(20, seed=5, length=4))
+    plain = run("sessions", "--train", written(tmp_path / "a.txt", whole), "--test", test)
+    found = run("sessions", "--train", written(tmp_path / "c.txt", cut), "--test", test)
+    assert any("240 train lines" in said for said in found["warnings"])
+    name = "session_popularity"
+    assert found["by_model"][name]["mrr20"] == plain["by_model"][name]["mrr20"]
+    assert not repeats_of_neighbours(lists_of([1, 2, 3], [2, 3], [1], [1, 2], [1, 2])).any()
+    assert repeats_of_neighbours(lists_of([1, 2], [1, 2, 3], [1, 2, 3, 4], [4, 5])).tolist() == [1, 1, 0, 0]
