@@ -83,7 +83,10 @@ class CampaignLine:
 def campaign_lines(*, day: date) -> list[CampaignLine]:
     """All campaigns, the active ones first."""
     rows = CampaignDay.objects.values_list("campaign_id").annotate(
-        Sum("shown"), Sum("clicks"), Sum("spend"), Sum("spend", filter=Q(day=day))
+        all_shown=Sum("shown"),
+        all_clicks=Sum("clicks"),
+        all_spend=Sum("spend"),
+        spent_today=Sum("spend", filter=Q(day=day)),
     )
     counts = {row[0]: row[1:] for row in rows}
     lines = []

@@ -41,6 +41,7 @@ MENU: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         (
             Entry("portal:weights", _("Weights"), "tune", "w"),
             Entry("portal:rules", _("Rules"), "rule", "r"),
+            Entry("portal:campaigns", _("Campaigns"), "campaign", "c"),
             Entry("portal:history", _("History"), "history", "h"),
             Entry("portal:storefront", _("Storefront"), "storefront", "f"),
         ),

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.portal.pages import (
+    campaigns,
     choices,
     data,
     exports,
@@ -37,6 +38,11 @@ urlpatterns = [
     path("start/", first_run.start, name="start"),
     path("start/save/", first_run.start_save, name="start_save"),
     path("overview/state/", overview.overview_state, name="overview_state"),
+    path("campaigns/", campaigns.campaigns, name="campaigns"),
+    path("campaigns/new/", campaigns.campaign_ask, name="campaign_new"),
+    path("campaigns/add/", campaigns.campaign_store, name="campaign_add"),
+    path("campaigns/<int:campaign_id>/", campaigns.campaign_ask, name="campaign_ask"),
+    path("campaigns/<int:campaign_id>/save/", campaigns.campaign_store, name="campaign_save"),
     path("data/", data.data, name="data"),
     path("data/feeds/new/", data.feed_add, name="feed_add"),
     path("data/feeds/<int:feed_id>/", data.feed, name="feed"),

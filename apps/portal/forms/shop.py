@@ -1,12 +1,14 @@
 """The shop's settings, placements and API keys."""
 
+from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.accounts.services import SCOPES
-from apps.merchandising.models import PlacementKind
+from apps.merchandising.models import PlacementKind, SeenAction
+from apps.merchandising.services import BOUGHT_DAYS_MAX, SEEN_MINUTES_MAX
 from apps.portal.forms.base import PortalForm, currency_choices, language_choices, zone_check
 
 SCOPE_TITLES = {
@@ -81,6 +83,47 @@ class PlacementForm(PortalForm):
     repeat_purchases = forms.BooleanField(
         label=_("Show products the shopper has bought already"), required=False
     )
+    bought_days = forms.IntegerField(
+        label=_("Days after which a bought product may come back"),
+        min_value=1,
+        max_value=BOUGHT_DAYS_MAX,
+        required=False,
+        help_text=_("Empty: never, unless products bought already are shown."),
+    )
+    seen_action = forms.ChoiceField(
+        label=_("Products just looked at"),
+        choices=SeenAction.choices,
+        initial=SeenAction.KEEP,
+        required=False,
+    )
+    seen_minutes = forms.IntegerField(
+        label=_("Just looked at means within so many minutes"),
+        min_value=1,
+        max_value=SEEN_MINUTES_MAX,
+        initial=60,
+        required=False,
+    )
+    second_price = forms.BooleanField(
+        label=_("Sponsored clicks cost what the next sponsor offers"),
+        required=False,
+        help_text=_("Else a click costs its bid. Counts for sponsored placements."),
+    )
+    trace_share = forms.FloatField(
+        label=_("Share of slates whose trace is kept"),
+        min_value=0,
+        max_value=1,
+        initial=0,
+        required=False,
+        help_text=_("0.01 keeps one in a hundred for Inspect; each kept one takes some milliseconds."),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """What is left empty is as in a new placement."""
+        cleaned = super().clean() or self.cleaned_data
+        for name in ("seen_action", "seen_minutes", "trace_share"):
+            if name in cleaned and cleaned[name] in (None, ""):
+                cleaned[name] = self.fields[name].initial
+        return cleaned
 
 
 class PlacementEditForm(PlacementForm):

@@ -9,6 +9,7 @@ from apps.accounts.models import User
 from apps.core.errors import NotFound, RecoPortalError
 from apps.merchandising.models import Placement
 from apps.merchandising.services import (
+    SETTINGS,
     placement_archive,
     placement_clone,
     placement_create,
@@ -19,8 +20,6 @@ from apps.portal.access import can_change, locked_reason, person
 from apps.portal.forms.shop import NameForm, PlacementCloneForm, PlacementEditForm, PlacementForm
 from apps.portal.pages.settings import settings_page
 from apps.portal.pages.shell import action, done, page, show
-
-EDITABLE = ("name", "description", "page_size", "repeat_purchases")
 
 
 @page
@@ -61,7 +60,7 @@ def placement_add(request: HttpRequest) -> HttpResponse:
 def _form(what: str, placement: Placement, data: Any = None) -> Any:
     """The dialog's form: filled with what is stored, or with what was sent."""
     if what == "edit":
-        return PlacementEditForm(data, initial={name: getattr(placement, name) for name in EDITABLE})
+        return PlacementEditForm(data, initial={name: getattr(placement, name) for name in SETTINGS})
     if what == "clone":
         initial = {
             "name": _("%(name)s copy") % {"name": placement.name},
