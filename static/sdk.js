@@ -223,8 +223,7 @@
         const { signal, timeout, render, empty, failed, shown, ...asked } = options;
         const personal = settings.consent && settings.personalised && asked.personalised !== false;
         const who = personal ? { shopper: shopper(), session: session() } : { personalised: false };
-        const language = settings.language || document.documentElement.lang;
-        const all = { lang: language, device: device(), ...asked, ...who };
+        const all = { lang: settings.language || document.documentElement.lang, device: device(), ...asked, ...who };
         const texts = {};
         for (const [name, value] of Object.entries(all)) {
             if (value == null || value === "" || value.length === 0) continue;
@@ -292,7 +291,7 @@
     }
 
     function clicked(event) {
-        if (event.type === "auxclick" && event.button !== 1) return;
+        if ((event.type === "auxclick" && event.button !== 1) || event.target.closest("[data-reco-ignore]")) return;
         const one = watched.get(event.currentTarget);
         if (!one) return;
         const led = kept.json("led", {});
@@ -303,6 +302,7 @@
     }
 
     // Reports when `element` is seen (once) and each time it is clicked, as `item` of `answer` (a slate).
+    // Inside it, what is marked data-reco-ignore (a heart, a menu) leads nowhere: no click.
     function watch(element, item, answer) {
         if (!answer?.request_id) return;
         const known = watched.get(element);
@@ -314,8 +314,8 @@
         eyes.observe(element);
     }
 
-    // Fills `element` with a slate: `render(item, slate)` makes each item's element. A later call for the same
-    // element wins over an earlier one; a slate that can't be had leaves what is there, and calls `failed(slate)`.
+    // Fills `element` with a slate: `render(item, slate)` makes each item's element. A later call for it wins over
+    // an earlier one; a slate that can't be had leaves what is there, and calls `failed(slate)`.
     const shelves = new WeakMap();
     async function shelf(element, placement, options = {}) {
         shelves.get(element)?.abort();

@@ -10,8 +10,10 @@ const one = (selector, within = document) => within.querySelector(selector);
 const fill = (text, value) => text.replace("%s", () => value);
 const say = (text) => { one("[data-says]").textContent = text; };
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+// These shelves are about the visitor: filled up with what everybody likes they would not be true.
+const OWN = { viewed: ["items", "session"], again: ["shopper"] };
 // After a click the server knows within a second; most often at once.
-const LOOKS = [60, 350, 700];
+const LOOKS = [120, 300, 600];
 
 function made(tag, className, ...inside) {
     const element = document.createElement(tag);
@@ -73,6 +75,7 @@ function card(item, before, slate) {
     if (typeof why === "string" && why) link.append(made("span", "sf-reason", why));
     const like = made("button", "sf-like", heart());
     like.type = "button";
+    like.dataset.recoIgnore = "";
     like.setAttribute("aria-pressed", String(stored("likes", []).includes(item.sku)));
     like.setAttribute("aria-label", fill(texts.like, item.title));
     like.addEventListener("click", () => liked(like, item.sku, slate.request_id));
@@ -90,6 +93,12 @@ function liked(button, sku, requestId) {
     if (!now) return;
     api.event("like", { sku, request_id: requestId });
     follow();
+}
+
+// Whether a shelf is what its heading says.
+function isTrue(kind, slate) {
+    if (kind === "sponsored") return slate.items.some((item) => item.sponsored);
+    return OWN[kind] === undefined || OWN[kind].includes(slate.rung);
 }
 
 // --- shelves ------------------------------------------------------------------------------------------------
@@ -124,7 +133,7 @@ async function fillShelf(section) {
     const slate = await api.shelf(list, section.dataset.placement, {
         ...question,
         render: (item, answer) => card(item, known, answer),
-        shown: () => { section.hidden = false; },
+        shown: (answer) => { section.hidden = !isTrue(kind, answer); },
         empty: () => { section.hidden = true; },
         failed: (answer) => {
             if (answer.error?.name === "AbortError" || before.length) return;
@@ -152,12 +161,13 @@ function facts(slate, question) {
 
 const refresh = () => Promise.all(all("[data-shelf]").map(fillShelf));
 
-// Shelves follow what was just done: once it has arrived, and again while nothing has changed.
+// Shelves follow what was just done: once it has arrived, and again while the first one has not changed.
 async function follow() {
     await Promise.race([api.flush(), sleep(500)]);
     for (const wait of LOOKS) {
         await sleep(wait);
-        if ((await refresh()).some(Boolean)) return;
+        const [first] = await refresh();
+        if (first) return;
     }
 }
 
