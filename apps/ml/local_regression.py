@@ -143,7 +143,9 @@ def _solved(
     if turned is None:
         weights = -inverse[:, place] / own
     else:
-        weights = inverse @ turned[members][:, inside].toarray().T
+        # by torch, whose threads are told to leave the work to the pool's
+        crossed = torch.from_numpy(turned[members][:, inside].toarray().T.astype(np.float32))
+        weights = (torch.from_numpy(inverse) @ crossed).numpy()
         weights -= inverse[:, place] * (weights[place, np.arange(len(place))] / own)
     weights[place, np.arange(len(place))] = 0.0
     if len(inside) > kept:
