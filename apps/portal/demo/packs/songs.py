@@ -55,9 +55,12 @@ class SongsPack(Pack):
             "product": "song", "products": "songs", "shopper": "listener", "shoppers": "listeners",
             "a brand": "an artist", "brand": "artist", "brands": "artists", "category": "genre",
             "categories": "genres", "storefront": "app", "shop": "service", "catalogue": "library",
+            "buy again": "play again", "bought together": "heard together", "bought": "played",
+            "purchase": "play", "purchases": "plays", "cart": "queue",
         },
         "zh-hans": {
             "商品": "歌曲", "顾客": "听众", "购物者": "听众", "品牌": "艺人", "类目": "流派", "商店": "服务",
+            "购物车": "队列", "购买": "播放",
         },
     }  # fmt: skip
 
