@@ -13,7 +13,7 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 // These shelves are about the visitor: filled up with what everybody likes they would not be true.
 const OWN = { viewed: ["items", "session"], again: ["shopper"] };
 // After a click the server knows within a second; most often at once.
-const LOOKS = [120, 300, 600];
+const LOOKS = [120, 300, 600, 1500];
 
 function made(tag, className, ...inside) {
     const element = document.createElement(tag);
