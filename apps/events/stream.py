@@ -138,6 +138,19 @@ class Stream:
         except (redis.RedisError, OSError) as error:
             raise InboxAway(str(error)) from error
 
+    def waiting(self) -> tuple[int, float]:
+        """How many entries of both streams are not stored yet, and the seconds the oldest has waited."""
+        try:
+            count, oldest = 0, 0.0
+            now = time.time()
+            for name in (self.events, self.exposures):
+                count += self.client.xlen(name)
+                for entry_id, _fields in self.client.xrange(name, count=1):
+                    oldest = max(oldest, now - int(entry_id.split(b"-")[0]) / 1000)
+        except (redis.RedisError, OSError) as error:
+            raise InboxAway(str(error)) from error
+        return count, oldest
+
     def groups_make(self) -> None:
         """Make the consumers' group of both streams; what was added before it existed is read too."""
         for name in (self.events, self.exposures):

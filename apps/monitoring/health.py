@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core import clock
+from apps.events.models import SetAside
+from apps.events.stream import InboxAway, stream
 from apps.jobs.models import Job, JobStatus
 from apps.jobs.services import STALE_AFTER
 from apps.serving.models import ListBuild
@@ -27,6 +29,8 @@ LOOK_KEY = "monitoring:workers"
 # Workers are looked for by a task that beat sends every half minute: an old look means that beat or the
 # worker of the queue `default` has stopped.
 LOOK_STALE = timedelta(seconds=100)
+# A consumer that was killed is followed by another within seconds.
+INBOX_SLOW_SECONDS = 30.0
 DISK_WARN_FREE = 2 * 1024**3
 DISK_DOWN_FREE = 256 * 1024**2
 
@@ -61,7 +65,7 @@ def health_report() -> Health:
     """Every check; a service that is away never raises, it is reported."""
     checks = [postgres_check(), cache_check(), broker_check()]
     if checks[0].state != "down":
-        checks += [*worker_checks(), beat_check(), models_check(), jobs_check()]
+        checks += [*worker_checks(), beat_check(), inbox_check(), models_check(), jobs_check()]
     return Health([*checks, disk_check()])
 
 
@@ -166,6 +170,23 @@ def beat_check() -> Check:
         message = _("Silent for %(seconds)s s. Start it: celery -A recoportal beat")
         return Check("beat", title, "down", message % {"seconds": round(age)})
     return Check("beat", title, "ok", _("%(seconds)s s ago") % {"seconds": round(age)})
+
+
+def inbox_check() -> Check:
+    """Whether acknowledged events reach the database, and whether some were set aside lately."""
+    title = gettext_lazy("Event inbox")
+    try:
+        count, oldest = stream().waiting()
+    except InboxAway:
+        return Check("inbox", title, "warn", _("The stream is away; events go to the database directly."))
+    if oldest > INBOX_SLOW_SECONDS:
+        message = _("%(count)s entries wait, the oldest %(seconds)s s. Start it: manage.py consume_events")
+        return Check("inbox", title, "down", message % {"count": count, "seconds": round(oldest)})
+    aside = SetAside.objects.filter(at__gt=clock.now() - timedelta(days=1)).count()
+    if aside:
+        message = _("%(count)s events of the last day were set aside; look at them in the admin.")
+        return Check("inbox", title, "warn", message % {"count": aside})
+    return Check("inbox", title, "ok", _("%(count)s entries wait") % {"count": count})
 
 
 def models_check() -> Check:

@@ -1,5 +1,6 @@
 """What happens to an event before it is stored: identities, robots, clocks, a full inbox, files."""
 
+import time
 import uuid
 from datetime import timedelta
 from io import StringIO
@@ -24,6 +25,7 @@ from apps.events.models import Dislike, Exposure, Interaction, Shopper
 from apps.events.services import event_accept_rows, exposures_add_to_stream
 from apps.events.stream import InboxAway, stream
 from apps.events.validation import EventRules, event_check
+from apps.monitoring import health
 from tests.factories.shop import event, events_record, products_make, shoppers_make
 from tests.processes import broker_clear
 
@@ -166,3 +168,16 @@ def test_a_file_of_events_is_stored_once(tmp_path: Path, suffix: str) -> None:
         assert f"line {4 if suffix == 'csv' else 3}: kind: 'dance'" in complaints.getvalue()
     assert set(Interaction.objects.values_list("query", "quantity")) == {("", 2.0), ("1", 1.0)}
     assert settings.INBOX == "postgres"
+
+
+@pytest.mark.usefixtures("empty_stream")
+def test_health_tells_when_nobody_drains_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert health.inbox_check().state == "ok"
+    ValkeyInbox().append(Batch(["x"], [b"y"]))
+    monkeypatch.setattr(health, "INBOX_SLOW_SECONDS", 0.0)
+    time.sleep(0.01)
+    assert health.inbox_check().state == "down"
+    Consumer(should_stop=lambda: True).step()
+    check = health.inbox_check()
+    assert (check.state, check.message[:2]) == ("warn", "1 ")  # the line was none
+    broker_clear()
