@@ -12,6 +12,8 @@ from apps.core.api import JSON, MethodNotAllowed, errors_answered, json_body
 from apps.core.errors import InvalidInput
 from apps.serving.parameters import request_parse
 from apps.serving.pipeline import recommend
+from apps.serving.preview import PARAMETERS as PREVIEW_PARAMETERS
+from apps.serving.preview import preview_parse
 from apps.serving.reasons import reason_words
 from apps.serving.remembering import exposure_remember
 from apps.serving.slate import Slate, SlateRequest
@@ -44,7 +46,11 @@ def recommendations_get(request: HttpRequest, placement: str) -> HttpResponse:
     if "HTTP_AUTHORIZATION" not in request.META and _is_staff(request):
         if request.method != "GET":
             raise MethodNotAllowed(request.method, ("GET",))
-        return slate_response(recommend(request_parse(placement, request.GET.dict())))
+        asked = request.GET.dict()
+        preview = preview_parse(placement, asked)
+        for name in PREVIEW_PARAMETERS:
+            asked.pop(name, None)
+        return slate_response(recommend(request_parse(placement, asked), preview))
     return _for_client(request, placement)
 
 

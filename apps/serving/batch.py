@@ -27,7 +27,7 @@ from apps.ml.registry import FAMILIES
 from apps.ml.topn import PADDING_ID, SERVED_LIST_LENGTH, TopN
 from apps.serving.lists import lists_delete, lists_delete_versions, lists_write
 from apps.serving.models import ListBuild, ListScope
-from apps.serving.segments import segment_lists
+from apps.serving.segments import category_lists, segment_lists
 from apps.training.models import ModelVersion, VersionStatus
 
 KEYS_PER_SHARD = 2_500
@@ -133,6 +133,7 @@ def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: i
         top = model.shared_list() if shared else model.recommend([ANONYMOUS], k, "none")
         parts.append((ListScope.EVERYONE, np.zeros(1, dtype=np.int64), top))
         parts.append((ListScope.SEGMENT, *segment_lists(version)))
+        parts.append((ListScope.CATEGORY, *category_lists(model)))
     written = 0
     for scope, keys, top in parts:
         lists_delete(version_id=version.pk, scope=scope, keys=keys)

@@ -218,7 +218,8 @@ def document() -> None:
         "Products for one placement",
         "Answers with the placement's live weights and rules; never empty while the catalogue is not. Every "
         "answer to an API key is recorded as an exposure. Staff signed in to the site may call it without a "
-        "key; those answers are not recorded.",
+        "key; those answers are not recorded. They may add `publication` (a number) and `blend` "
+        "(ease:0.5,als:0.2) to see what another publication or other weights would show; keys may not.",
     )
     get["parameters"] += [parameter(name, words, schema) for name, words, schema in ASKED]
     post = _operation(
