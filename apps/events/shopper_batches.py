@@ -35,8 +35,10 @@ WITH stored AS (
 INSERT INTO events_shopper (external_id, first_seen_at, last_seen_at, {names})
 SELECT shopper, seen, seen, {kept} FROM told ORDER BY shopper
 ON CONFLICT (external_id) DO UPDATE
-SET {changes}, first_seen_at = least(events_shopper.first_seen_at, excluded.first_seen_at)
+SET {changes}, first_seen_at = least(events_shopper.first_seen_at, excluded.first_seen_at),
+    placeholder = false
 WHERE ({mine}) IS DISTINCT FROM ({theirs}) OR excluded.first_seen_at < events_shopper.first_seen_at
+   OR events_shopper.placeholder
 RETURNING xmax = 0
 """
 

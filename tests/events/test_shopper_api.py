@@ -63,6 +63,12 @@ def test_opting_out_holds_for_a_stranger_and_survives_other_patches(send: Send) 
     assert Shopper.objects.get().opted_out
 
 
+def test_a_shopper_who_is_described_is_no_placeholder(send: Send) -> None:
+    Shopper.objects.create(external_id="s1", placeholder=True)
+    assert send("patch", {"shopper": "s1"}) == ((0, 1, 0), [])
+    assert not Shopper.objects.get().placeholder
+
+
 def test_a_bad_row_is_named_and_loses_no_good_one(send: Send) -> None:
     rows = [
         {"shopper": "a", "consent": True, "first_seen": "2026-01-05T10:00:00Z"},
