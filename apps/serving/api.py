@@ -1,5 +1,6 @@
 """`/api/v1/recommendations/{placement}`: what a page shows. A plain view, for every page asks it."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from apps.serving.preview import preview_parse
 from apps.serving.reasons import reason_words
 from apps.serving.remembering import exposure_remember
 from apps.serving.slate import Slate, SlateRequest
+from apps.serving.traces import is_sampled, trace_keep
 
 # Enough for every parameter at its longest.
 BODY_MAX = 256 * 1024
@@ -26,16 +28,21 @@ STAFF_PERMISSION = "merchandising.view_publication"
 
 class SlateResponse(HttpResponse):
     """A slate as bytes. `served`: remembered as an exposure once the answer has left, for the shopper does
-    not wait for our book-keeping.
+    not wait for our book-keeping. `traced`: its trace is kept then.
     """
 
     served: Slate | None = None
+    traced: Slate | None = None
+    for_staff = False
 
     def close(self) -> None:
         """Called by the server when the answer is out."""
         served, self.served = self.served, None
         if served is not None:
             exposure_remember(served)
+        traced, self.traced = self.traced, None
+        if traced is not None:
+            trace_keep(traced, for_staff=self.for_staff)
         super().close()
 
 
@@ -50,14 +57,23 @@ def recommendations_get(request: HttpRequest, placement: str) -> HttpResponse:
         preview = preview_parse(placement, asked)
         for name in PREVIEW_PARAMETERS:
             asked.pop(name, None)
-        return slate_response(recommend(request_parse(placement, asked), preview))
+        slate = recommend(request_parse(placement, asked), preview)
+        response = slate_response(slate)
+        response.traced, response.for_staff = slate if slate.trace is not None else None, True
+        return response
     return _for_client(request, placement)
 
 
 @api_view_plain("GET", "POST", scope="recommend")
 def _for_client(request: HttpRequest, caller: ApiCaller, placement: str) -> HttpResponse:
-    slate = recommend(_asked(request, placement))
-    response = slate_response(slate)
+    asked = _asked(request, placement)
+    if not is_sampled(placement):
+        slate = recommend(asked)
+        response = slate_response(slate)
+    else:
+        slate = recommend(replace(asked, explain=True))
+        response = slate_response(slate if asked.explain else replace(slate, trace=None))
+        response.traced = slate
     response.served = slate
     return response
 

@@ -61,3 +61,24 @@ class ListBuild(models.Model):
 
     def __str__(self) -> str:
         return f"lists of version {self.version_id}"
+
+
+class SlateTrace(models.Model):
+    """The whole trace of one slate: of a sampled share of them, and of what staff asked to explain."""
+
+    request_id = models.UUIDField(primary_key=True)
+    at = models.DateTimeField(db_index=True)
+    placement = models.CharField(max_length=40)
+    shopper_id = models.BigIntegerField(null=True, blank=True)
+    rung = models.CharField(max_length=20)
+    for_staff = models.BooleanField(default=False)
+    trace = models.JSONField()
+
+    class Meta:
+        ordering = ("-at",)
+        default_permissions = ("view",)
+        verbose_name = _("kept trace")
+        verbose_name_plural = _("kept traces")
+
+    def __str__(self) -> str:
+        return str(self.request_id)

@@ -3,7 +3,7 @@
 from celery import group, shared_task
 from django.conf import settings
 
-from apps.serving import batch, exports
+from apps.serving import batch, exports, traces
 
 
 @shared_task
@@ -32,3 +32,9 @@ def export_run(job_id: int) -> None:
 def exports_prune() -> None:
     """Delete exported files that are old (beat, once a day)."""
     exports.exports_prune(days=settings.JOB_DAYS)
+
+
+@shared_task
+def traces_prune() -> None:
+    """Delete kept traces that are old (beat, once a day)."""
+    traces.traces_prune()

@@ -207,6 +207,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "jobs-sweep": {"task": "apps.jobs.tasks.jobs_sweep", "schedule": 10.0},
     "jobs-prune": {"task": "apps.jobs.tasks.jobs_prune", "schedule": 86_400.0},
     "serving-exports-prune": {"task": "apps.serving.tasks.exports_prune", "schedule": 86_400.0},
+    "serving-traces-prune": {"task": "apps.serving.tasks.traces_prune", "schedule": 86_400.0},
     "serving-lists": {"task": "apps.serving.tasks.lists_missing_build", "schedule": 5.0},
     "training-schedules": {"task": "apps.training.tasks.schedules_run", "schedule": 60.0},
     "monitoring-workers": {"task": "apps.monitoring.tasks.workers_look", "schedule": 30.0},

@@ -1,4 +1,4 @@
-"""Staff may try another publication or blend on one request; no API key may."""
+"""Staff may try another publication or blend on one request, no API key may; and which traces are kept."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,11 @@ from apps.accounts.models import User
 from apps.accounts.roles import roles_sync
 from apps.accounts.services import api_client_create
 from apps.events.models import Exposure
-from apps.serving.models import ListScope
+from apps.merchandising.models import Placement
+from apps.serving.memory import memory_forget
+from apps.serving.models import ListScope, SlateTrace
 from apps.serving.remembering import exposures_flush
+from apps.serving.traces import traces_prune
 from tests.factories.shop import shoppers_make
 from tests.serving.shop import SKUS, catalogue_make, home_make, rules_publish, version_make
 
@@ -75,3 +78,25 @@ def test_no_key_may_override(maya: User, client_of: Callable[[User], Client], na
             HOME.partition("?")[0], {name: value}, content_type="application/json", headers=header
         )
         assert (answer.status_code, answer.json()["error"]["field"]) == (400, name)
+
+
+def test_a_share_of_traces_is_kept_and_those_staff_asked_for(
+    maya: User, client_of: Callable[[User], Client]
+) -> None:
+    _, key = api_client_create(name="shop", scopes=["recommend"])
+    shop = Client(headers={"Authorization": f"Api-Key {key}"})
+    shop.get(HOME)
+    assert not SlateTrace.objects.exists(), "none is kept unless a placement says so"
+    client_of(maya).get(HOME + "&explain=1")
+    client_of(maya).get(HOME)
+    assert SlateTrace.objects.get().for_staff
+    Placement.objects.update(trace_share=1.0)
+    memory_forget()
+    body = shop.get(HOME).json()
+    assert "trace" not in body, "the storefront did not ask"
+    kept = SlateTrace.objects.get(request_id=body["request_id"])
+    assert [item["sku"] for item in kept.trace["items"]] == [item["sku"] for item in body["items"]]
+    assert "trace" in shop.get(HOME + "&explain=1").json()
+    assert traces_prune() == 0
+    SlateTrace.objects.update(at="2020-01-01T00:00:00Z")
+    assert traces_prune() == 3
