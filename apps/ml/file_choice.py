@@ -215,9 +215,8 @@ class _Search:
             best = [one for one in tuned if one.component.always or one.quality >= _best(tuned)]
             spent = 1.2 * sum(one.seconds for one in best) + 2.0 * self.judging(best)
             if not component.always and 2.4 * cost > 0.85 * clock.left - spent:
-                self.warnings.append(
-                    f"{component.name} was left out: it needs about {2.4 * cost:.0f} s of the budget."
-                )
+                needed = f"it needs about {2.4 * cost:.0f} s" if cost > 1 else "too little was left"
+                self.warnings.append(f"{component.name} was left out: {needed} of the budget.")
                 continue
             tuned.append(self.attempt(component, dict(component.start), None))
             self.report("first", 0.3 * (place + 1) / len(components), tuned[-1])
