@@ -10,7 +10,19 @@ import pytest
 from recoportal.env import BASE_DIR
 from tests.processes import child_environment
 
-MODULES = ("models", "selectors", "registry", "recipes", "evaluations", "gate", "hybrid", "runs", "tasks")
+MODULES = (
+    "models",
+    "selectors",
+    "registry",
+    "recipes",
+    "evaluations",
+    "gate",
+    "hybrid",
+    "runs",
+    "tasks",
+    "reports",
+    "choices",
+)
 
 
 @pytest.mark.parametrize("module", MODULES)
