@@ -32,7 +32,8 @@ MOVES = (
     "UPDATE events_shopper SET merged_into_id = %(to)s WHERE id = %(from)s OR merged_into_id = %(from)s",
     """
 UPDATE events_shopper k SET first_seen_at = least(k.first_seen_at, a.first_seen_at),
-                            last_seen_at = greatest(k.last_seen_at, a.last_seen_at)
+                            last_seen_at = greatest(k.last_seen_at, a.last_seen_at),
+                            opted_out = k.opted_out OR a.opted_out
 FROM events_shopper a WHERE k.id = %(to)s AND a.id = %(from)s
 """,
     "UPDATE events_interaction SET shopper_id = %(to)s WHERE shopper_id = %(from)s",

@@ -26,7 +26,7 @@ from apps.events.partitions import partitions_make
 
 # Two bulk loads of old events must not each find the other's rows missing.
 LOCK_OLD_EVENTS = 7_215_002
-# Rows from which the planner is told what the stage holds.
+# Rows from which the planner is told what the stage holds, before it is compared with what is stored.
 ANALYZE_ROWS = 50_000
 STAGE_OPEN = f"""
 CREATE TEMPORARY TABLE IF NOT EXISTS event_stage
@@ -184,8 +184,6 @@ def _stored(
             fill(cursor)
         cursor.execute(SUMMARY)
         count, first, last, liked, disliked, linked, months = cursor.fetchone()
-        if count >= ANALYZE_ROWS:
-            cursor.execute("ANALYZE event_stage (client_event_id, shopper, sku)")
         partitions_make(
             months=[(number // 12, number % 12 + 1) for number in months], tables=["events_interaction"]
         )
@@ -226,6 +224,8 @@ def _all_claimed(cursor: CursorWrapper, claim: Callable[[CursorWrapper], None]) 
 def _repeats_drop(cursor: CursorWrapper, params: dict[str, Any], count: int) -> list[str]:
     """Claim what is new, take the rest from the stage; returns the ids of the rest."""
     fresh = 0
+    if count >= ANALYZE_ROWS:
+        cursor.execute("ANALYZE event_stage (client_event_id, occurred_at, shopper, sku)")
     if params["last"] >= params["horizon"]:
         cursor.execute(KEYS_CLAIM_NAMED, params)
         fresh += cursor.rowcount

@@ -36,11 +36,13 @@ def test_what_an_anonymous_visitor_did_is_the_shoppers_after_login() -> None:
     products_make("p1", "p2")
     early = (clock.now() - timedelta(hours=1)).isoformat()
     events_record(event(shopper="anon", occurred_at=early), event("dislike", shopper="anon", sku="p2"))
+    Shopper.objects.filter(external_id="anon").update(opted_out=True)
     events_record(event("add_to_cart", shopper="known", anonymous="anon"))
     known = Shopper.objects.get(external_id="known")
     assert set(Interaction.objects.values_list("shopper_id", flat=True)) == {known.pk}
     assert Dislike.objects.get().shopper_id == known.pk
     assert known.first_seen_at.isoformat() == early
+    assert known.opted_out, "what a person does not want goes with them"
     events_record(event(shopper="anon"))  # late, still under the old id
     assert Interaction.objects.filter(shopper_id=known.pk).count() == 4
 

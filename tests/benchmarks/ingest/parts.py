@@ -248,6 +248,11 @@ def growth(left: Callable[[], float], say: Callable[[str], None]) -> dict[str, A
     beyond = last["us_per_event"] + slope * (8 - math.log10(last["stored"]))
     return {
         "points": points,
+        # Both slow down when others use the machine: the same as multiples of a COPY in the same minute.
+        "largest_vs_smallest_in_copies": round(
+            last["us_per_event"] / last["copy_us_per_row"] * first["copy_us_per_row"] / first["us_per_event"],
+            2,
+        ),
         "largest_vs_smallest": round(last["us_per_event"] / first["us_per_event"], 2),
         "extrapolated_us_at_1e8": round(beyond, 1),
         "how": "straight line over log10(stored) through the first and the last point; not measured",
