@@ -157,7 +157,7 @@ class ApiKeyForm(PortalForm):
     )
 
 
-class OriginsField(forms.CharField):
+class OriginsField(forms.Field):
     """Web sites, one a line."""
 
     def __init__(self) -> None:
