@@ -1,15 +1,17 @@
 """recommend: a request in, a slate out. The only way by which anything is ever recommended.
 
-sources → blend → rules → fill → slate. At most three queries: the shopper, the lists, and, where the ladder
-goes one rung down, the lists of that rung. Everything else is in the process's memory.
+sources → blend → rules → fill → slate. Usually two queries: the shopper, and the lists, those of the session
+with them; a shopper nobody knows costs one more for the session, as some kinds of placement do for their
+products. Everything else is in the process's memory.
 """
 
 from collections.abc import Mapping
 from uuid import uuid4
 
+import numpy as np
+
 from apps.events.exposures import ExposureRow
 from apps.merchandising.rules import RuledItem
-from apps.ml.blend import BlendResult
 from apps.serving.catalogue import NEW_DAYS, CatalogueItem
 from apps.serving.decide import FILL, POOL_TIER, SEEN_TIER, Decision, decide
 from apps.serving.explain import trace_of
@@ -55,31 +57,24 @@ def slate_of(decision: Decision) -> Slate:
 
 
 def _items(decision: Decision) -> list[SlateItem]:
-    sources = decision.gathered.sources
-    page = [item.product_id for item in decision.ruled.items]
-    wanted = set(page)
-    listed = [wanted.intersection(source.found.ids.tolist()) for source in sources]
-    columns = _columns(decision.blend, wanted)
-    names = [source.source for source in sources]
+    blend, names = decision.blend, [source.source for source in decision.gathered.sources]
+    page = np.array([item.product_id for item in decision.ruled.items], dtype=np.int64)
+    places, columns = np.nonzero(page[:, None] == blend.ids)
+    parts = blend.parts[:, columns]
+    # Of sources that list the item the one that gave it the most, the first of equals.
+    best = np.where(blend.listed[:, columns], parts, -np.inf).argmax(axis=0) if len(columns) else columns
+    blended = {
+        place: (names[main], gains)
+        for place, main, gains in zip(places.tolist(), best.tolist(), parts.T.tolist(), strict=True)
+    }
     reasons = Reasons(decision)
     items = []
-    for ruled in decision.ruled.items:
-        product_id = ruled.product_id
-        column = columns.get(product_id)
-        parts = decision.blend.parts[:, column].tolist() if column is not None else []
-        main = decision.fill.get(product_id, RULE)
-        if column is not None:
-            best = max((part, -n) for n, part in enumerate(parts) if product_id in listed[n])
-            main = names[-best[1]]
-        facts = decision.asking.catalogue.items[product_id]
+    for place, ruled in enumerate(decision.ruled.items):
+        facts = decision.asking.catalogue.items[ruled.product_id]
+        main, gains = blended.get(place) or (decision.fill.get(ruled.product_id, RULE), ())
         reason = reasons.of(ruled, facts, main)
-        items.append(_item(decision, ruled, facts, main, dict(zip(names, parts, strict=False)), reason))
+        items.append(_item(decision, ruled, facts, main, dict(zip(names, gains, strict=False)), reason))
     return items
-
-
-def _columns(blend: BlendResult, wanted: set[int]) -> dict[int, int]:
-    """Column of the blend for each wanted product that is in it."""
-    return {pk: column for column, pk in enumerate(blend.ids.tolist()) if pk in wanted}
 
 
 def _item(
