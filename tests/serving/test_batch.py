@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from django.db import connection
 
+from apps.catalog.models import Category, Product
 from apps.core.errors import InvalidInput, NotFound
 from apps.datasets.models import Snapshot
 from apps.events.models import Shopper
@@ -23,7 +24,7 @@ from apps.ml.errors import ArtifactInvalid
 from apps.ml.topn import TopN
 from apps.ml.train import train
 from apps.serving import batch
-from apps.serving.lists import lists_read, lists_write, segment_key
+from apps.serving.lists import category_key, lists_read, lists_write, segment_key
 from apps.serving.models import CandidateList, ListBuild, ListScope
 from apps.serving.offline import blend_evaluate
 from apps.serving.pipeline import recommend
@@ -202,6 +203,21 @@ def test_regions_have_lists_when_the_snapshot_knows_them(tmp_path: Path) -> None
     slate = recommend(SlateRequest(placement="home", shopper="fresh", n=3))
     assert slate.rung == Rung.SEGMENT
     assert [item.product_id for item in slate.items] == north[:3]
+
+
+def test_categories_have_lists_in_the_order_of_the_whole_shop(tmp_path: Path) -> None:
+    version, model = version_train("popular", planted(), tmp_path)
+    category = Category.objects.create(path="Garden > Pots", name="Pots")
+    mugs = list(Product.objects.order_by("pk").values_list("pk", flat=True)[::3])
+    Product.objects.filter(pk__in=mugs).update(category=category)
+    batch.lists_build(version_id=version.pk)
+    best = [pk for pk in model.shared_list().ids[0].tolist() if pk in mugs]
+    for path in ("garden", "Garden > Pots"):
+        stored = lists_read([(version.pk, int(ListScope.CATEGORY), category_key(path))])
+        assert stored.popitem()[1].ids.tolist() == best
+    placement_create(code="trending", name="Trending", kind="trending", weights={"popular": 1.0})
+    slate = recommend(SlateRequest(placement="trending", category="Garden > Pots", n=3))
+    assert (slate.rung, [item.product_id for item in slate.items]) == (Rung.CATEGORY, best[:3])
 
 
 def test_a_damaged_artifact_builds_nothing(tmp_path: Path) -> None:
