@@ -1,7 +1,9 @@
-"""Our combinations of the families' lists: the weighted hybrid and the stacked ranker with its coverage knob.
+"""Combinations of the lists of our families: the weighted hybrid, the stacked ranker with its coverage knob,
+and the list of the ranker blended with a share of the list of the hybrid.
 
-For each test window they learn from the two windows before it, never from the test window. How far the knob
-is turned is chosen by a ranker taught by the older of the two and judged on the nearer one.
+For each test window they learn from the three windows before it, never from the test window. How far the knob
+is turned, and the hybrid's share, are chosen by a ranker and a hybrid taught by the older ones and
+judged on the nearer one.
 """
 
 from __future__ import annotations
@@ -31,7 +33,10 @@ from tests.benchmarks.models.windows import Window
 KNOB = (0.0, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8)
 SAFETY = 1.05
 """The knob is turned until validation has this much more coverage than asked: the next window differs."""
+SHARES = (0.0, 0.13, 0.25)
+"""Of the hybrid in the blend with the ranker. Trees learn from few purchases; a line errs elsewhere."""
 HYBRID, STACKED, STACKED_WIDE = "hybrid", "stacked ranker", "stacked ranker, coverage kept"
+BLENDED = "stacked ranker and hybrid"
 
 Sources = dict[str, TopN]
 
@@ -75,7 +80,7 @@ class Combined:
 
 
 def combine(material: Mapping[int, Sequence[Material]]) -> Combined:
-    """material: by test window the window itself and the two before it, nearest first, with the lists of the
+    """material: by test window the window itself and those before it, nearest first, with the lists of the
     settings that were chosen for this test window.
     """
     tasks = [(place, variant) for place in range(len(material)) for variant in VARIANTS]
@@ -84,7 +89,7 @@ def combine(material: Mapping[int, Sequence[Material]]) -> Combined:
     found = dict(zip(tasks, answers, strict=True))
     windows = [material[place][0].window for place in range(len(material))]
     standings = []
-    for name in (HYBRID, STACKED, STACKED_WIDE):
+    for name in (HYBRID, STACKED, STACKED_WIDE, BLENDED):
         lists: list[dict[Variant, TopN]] = [
             {variant: found[(place, variant)].lists[name] for variant in VARIANTS}
             for place in range(len(material))
@@ -151,17 +156,36 @@ def _combined(material: Sequence[Material], variant: Variant) -> _Answer:
     test, *past = material
     started = time.perf_counter()
     weights, top = _hybrid(test, past, variant)
+    line = test.spread(top, variant)
     seconds = {HYBRID: time.perf_counter() - started}
     started = time.perf_counter()
-    ranked = _Ranked.of(StackedRanker.fit([one.lesson(variant) for one in past]), test, variant)
+    ranked = _ranked(test, past, variant)
     seconds[STACKED] = time.perf_counter() - started
-    knob = _knob(past) if variant == "new" else 0.0
-    seconds[STACKED_WIDE] = time.perf_counter() - started
+    started = time.perf_counter()
+    near, *older = past
+    rehearsed = _ranked(near, older, variant)
+    knob = _knob(rehearsed) if variant == "new" else 0.0
+    share = _share(rehearsed, near.spread(_hybrid(near, older, variant)[1], variant))
+    choosing = time.perf_counter() - started
+    seconds[STACKED_WIDE] = seconds[STACKED] + choosing
+    seconds[BLENDED] = seconds[STACKED] + seconds[HYBRID] + choosing
     lists = {
-        HYBRID: test.spread(top, variant), STACKED: ranked.turned(0.0), STACKED_WIDE: ranked.turned(knob),
-    }  # fmt: skip
-    settings = {HYBRID: weights, STACKED: {"knob": 0.0}, STACKED_WIDE: {"knob": knob}}
+        HYBRID: line,
+        STACKED: ranked.turned(0.0),
+        STACKED_WIDE: ranked.turned(knob),
+        BLENDED: _blended(ranked, line, share),
+    }
+    settings = {
+        HYBRID: weights,
+        STACKED: {"knob": 0.0},
+        STACKED_WIDE: {"knob": knob},
+        BLENDED: {"hybrid's share": share},
+    }
     return _Answer(lists, settings, seconds, _curve(ranked) if variant == "new" else [])
+
+
+def _ranked(test: Material, past: Sequence[Material], variant: Variant) -> _Ranked:
+    return _Ranked.of(StackedRanker.fit([one.lesson(variant) for one in past]), test, variant)
 
 
 def _hybrid(test: Material, past: Sequence[Material], variant: Variant) -> tuple[dict[str, float], TopN]:
@@ -172,12 +196,22 @@ def _hybrid(test: Material, past: Sequence[Material], variant: Variant) -> tuple
     return used, blend_many(tops, list(used.values()), SERVED_LIST_LENGTH)
 
 
-def _knob(past: Sequence[Material]) -> float:
+def _blended(ranked: _Ranked, line: TopN, share: float) -> TopN:
+    """The ranker's list with this share of the hybrid's, for the users of "all"."""
+    return blend_many([ranked.turned(0.0), line], [1 - share, share], SERVED_LIST_LENGTH)
+
+
+def _share(rehearsed: _Ranked, line: TopN) -> float:
+    """The hybrid's share with the best NDCG@10 on the nearest past window, the least of equals."""
+    window, variant = rehearsed.material.window, rehearsed.variant
+    quality = [judge(_blended(rehearsed, line, share), window, variant).mean("ndcg10") for share in SHARES]
+    return SHARES[int(np.argmax(quality))]
+
+
+def _knob(rehearsed: _Ranked) -> float:
     """The least turn that keeps the coverage on the nearest past window."""
-    near, *older = past
-    ranked = _Ranked.of(StackedRanker.fit([one.lesson("new") for one in older]), near, "new")
     for knob in KNOB:
-        if ranked.judged(knob).coverage10 >= SAFETY * LEAST_COVERAGE:
+        if rehearsed.judged(knob).coverage10 >= SAFETY * LEAST_COVERAGE:
             return knob
     return KNOB[-1]
 

@@ -207,4 +207,5 @@ OURS = (
             {"row_half_life_days": None, "profile_half_life_days": None, "regularisation": 500.0},
         ),
     ),
+    Entrant("rising", "", "rising", ({}, {"trend_half_life_days": 14.0, "trend_weight": 3.0})),
 )

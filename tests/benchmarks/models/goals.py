@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.ml.evaluate import Variant
-from tests.benchmarks.models.ensembles import HYBRID, STACKED, STACKED_WIDE
+from tests.benchmarks.models.ensembles import BLENDED, HYBRID, STACKED, STACKED_WIDE
 from tests.benchmarks.models.entrants import BAR, BAR_WIDE, CHOICE, PERSONAL
 from tests.benchmarks.models.standings import LEAST_COVERAGE, Ratio, Standing, ratio
 
-COMBINATIONS = (HYBRID, STACKED, STACKED_WIDE, CHOICE)
+COMBINATIONS = (HYBRID, STACKED, STACKED_WIDE, BLENDED, CHOICE)
 REFERENCE = "implicit ALS"
 
 

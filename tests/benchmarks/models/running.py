@@ -48,14 +48,20 @@ def out_folder(entrant: Entrant) -> Path:
     return cache_folder() / "lists" / entrant.name.replace(" ", "-").replace(",", "")
 
 
-def bounded(command: Sequence[str], timeout: float, log: Path, environ: dict[str, str] | None = None) -> str:
-    """Runs a command with its children in a group of their own; "" or why it did not end well."""
+def bounded(
+    command: Sequence[str],
+    timeout: float,
+    log: Path,
+    environ: dict[str, str] | None = None,
+    folder: Path = ROOT,
+) -> str:
+    """Runs a command in `folder`, its children in a group of their own; "" or why it did not end well."""
     if timeout <= 0:
         return "not started: no time left"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as file:
         process = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environ, start_new_session=True
+            command, stdout=file, stderr=subprocess.STDOUT, cwd=folder, env=environ, start_new_session=True
         )
         try:
             code = process.wait(timeout)
@@ -119,8 +125,10 @@ def _run(entrant: Entrant, jobs: Sequence[tuple[str, Sequence[Setting]]], deadli
             "--settings", json.dumps(settings), "--out", str(folder / name),
         ]  # fmt: skip
         environ = environment_of_a_peer()
+    # Some peers leave logs where they are run.
+    place = ROOT if entrant.ours else folder
     timeout = min(entrant.timeout * len(jobs), deadline - time.monotonic())
-    problem = bounded(command, timeout, log, environ)
+    problem = bounded(command, timeout, log, environ, place)
     for name, _ in jobs:
         if problem:
             (folder / name).mkdir(parents=True, exist_ok=True)
