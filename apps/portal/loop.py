@@ -32,7 +32,6 @@ from apps.jobs.models import Job
 from apps.merchandising.services import placements_ensure, weights_default_set
 from apps.metrics.rollups import rollups_build
 from apps.metrics.selectors import metric_summary, period_last
-from apps.portal.demo.storefront_client import StorefrontClient
 from apps.portal.programs import web_port, web_program
 from apps.portal.stack import die_with_parent
 from apps.serving.batch import lists_missing_build
@@ -40,12 +39,13 @@ from apps.training import comparison, runs
 from apps.training.hybrid import live_versions
 from apps.training.models import Recipe, TrainingRun
 from apps.training.recipes import recipe_update, recipes_ensure
+from recoportal.client import RecoPortal, Slate
 
 HOST = "127.0.0.1"
 PLACEMENT = "home"
 CHANNEL = "run_loop"
 WARM_UP, CALLS, FEEDBACK = 50, 500, 100
-START_SECONDS = 60.0
+START_SECONDS, CALL_SECONDS = 60.0, 30.0
 Say = Callable[[str], None]
 
 
@@ -122,13 +122,16 @@ class Loop:
 
     def serve(self) -> dict[str, Any]:
         """Slates over HTTP with their latency, feedback, and the figures that come of it."""
-        with self.step("serve"), api_key() as key, web_server() as address:
-            client = StorefrontClient(address, key, patience=5.0)
+        with (
+            self.step("serve"),
+            api_key() as key,
+            web_server() as address,
+            RecoPortal(address, key, timeout=CALL_SECONDS, patience=5.0) as client,
+        ):
             shoppers = list(Shopper.objects.order_by("?").values_list("external_id", flat=True)[:2_000])
             skus = list(Product.objects.filter(placeholder=False).values_list("sku", flat=True)[:5_000])
             taken, slates = timed_slates(client, shoppers, skus)
             clicks = feedback_send(client, slates[-FEEDBACK:])
-            client.close()
         with self.step("measure"):
             rollups_build()
             figures = metric_summary(period=period_last(days=1), placement=PLACEMENT)
@@ -158,12 +161,12 @@ def lists_write(frame: Any, path: Path) -> None:
 
 
 def timed_slates(
-    client: StorefrontClient, shoppers: list[str], skus: list[str]
-) -> tuple[list[float], list[dict[str, Any]]]:
-    """Seconds of each call after a warm-up, and the answers; each with the shopper under "shopper"."""
+    client: RecoPortal, shoppers: list[str], skus: list[str]
+) -> tuple[list[float], list[tuple[str, Slate]]]:
+    """Seconds of each call after a warm-up, and the answers of the home placement, each after its shopper."""
     choose = random.Random(0)
     taken: list[float] = []
-    slates: list[dict[str, Any]] = []
+    slates: list[tuple[str, Slate]] = []
     for number in range(WARM_UP + CALLS):
         shopper = choose.choice(shoppers)
         items = (choose.choice(skus),) if number % 5 == 4 and skus else ()
@@ -174,27 +177,27 @@ def timed_slates(
             slate = client.slate(PLACEMENT, shopper=shopper)
         if number >= WARM_UP:
             taken.append(time.perf_counter() - started)
-        if not slate["items"]:
+        if not slate.items:
             raise LoopBroken(f"The API answered without products: {slate}")
         if not items:
-            slates.append(slate | {"shopper": shopper})
+            slates.append((shopper, slate))
     return taken, slates
 
 
-def feedback_send(client: StorefrontClient, slates: list[dict[str, Any]]) -> int:
+def feedback_send(client: RecoPortal, slates: list[tuple[str, Slate]]) -> int:
     """Report every slate as seen and a click on the first item of every fourth; how many clicks."""
     events: list[dict[str, Any]] = []
     clicks = 0
-    for number, slate in enumerate(slates):
-        report = {"shopper": slate["shopper"], "request_id": slate["request_id"], "channel": CHANNEL}
+    for number, (shopper, slate) in enumerate(slates):
+        report = {"shopper": shopper, "request_id": slate.request_id, "channel": CHANNEL}
         events.append({**report, "kind": "seen", "client_event_id": f"loop-{uuid.uuid4()}"})
         if number % 4 == 0:
             clicks += 1
-            sku = slate["items"][0]["sku"]
+            sku = slate.items[0].sku
             events.append({**report, "kind": "click", "sku": sku, "client_event_id": f"loop-{uuid.uuid4()}"})
-    answer = client.events(events)
-    if answer["accepted"] != len(events):
-        raise LoopBroken(f"{len(events)} events were sent, {answer['accepted']} accepted.")
+    sent = client.send(events)
+    if sent.accepted != len(events):
+        raise LoopBroken(f"{len(events)} events were sent, {sent.accepted} accepted.")
     return clicks
 
 

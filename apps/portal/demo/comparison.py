@@ -8,15 +8,15 @@ import numpy as np
 from apps.core import clock
 from apps.portal.demo.catalogue import Floats, Ints
 from apps.portal.demo.slates import SlateValue, rank_popular, rank_random, rank_true, slate_value
-from apps.portal.demo.storefront_client import StorefrontClient
 from apps.portal.demo.traffic import PLACES
 from apps.portal.demo.truth import Stage
+from recoportal.client import RecoPortal
 
 _AT_ONCE = 500
 
 
 def policies_compare(
-    stage: Stage, client: StorefrontClient, *, slates: int, seed: int, placement: str = "home"
+    stage: Stage, client: RecoPortal, *, slates: int, seed: int, placement: str = "home"
 ) -> dict[str, Any]:
     """Show the same shoppers the API's slates and the reference rankings, with the same luck.
 
@@ -28,8 +28,8 @@ def policies_compare(
     items = stage.item_of
     answered = np.full((slates, PLACES), -1, dtype=np.int64)
     for row, user in enumerate(users):
-        found = client.slate(placement, shopper=stage.shoppers[user], n=PLACES)["items"]
-        answered[row, : len(found)] = [items.get(item["sku"], -1) for item in found]
+        found = client.slate(placement, shopper=stage.shoppers[user], n=PLACES).items
+        answered[row, : len(found)] = [items.get(item.sku, -1) for item in found]
     return comparison_report(stage, users, answered, stage.day_of(clock.now()), seed=seed)
 
 

@@ -17,8 +17,8 @@ from apps.core import clock
 from apps.portal.demo.behaviour import Play, play, ready_odds
 from apps.portal.demo.catalogue import Floats, Ints
 from apps.portal.demo.slates import rank_popular, rank_random, rank_true
-from apps.portal.demo.storefront_client import StorefrontClient
 from apps.portal.demo.truth import Stage
+from recoportal.client import ApiError, RecoPortal
 
 Policy = Literal["api", "true_taste", "popular", "random"]
 POLICIES: tuple[Policy, ...] = ("api", "true_taste", "popular", "random")
@@ -77,7 +77,7 @@ class Crowd:
     def __init__(
         self,
         stage: Stage,
-        client: StorefrontClient,
+        client: RecoPortal,
         *,
         seed: int,
         policy: Policy = "api",
@@ -127,22 +127,22 @@ class Crowd:
         answer = self.client.slate(
             placement, shopper=visit.shopper, items=skus, session=visit.session, n=PLACES
         )
-        rows = answer["items"]
+        rows = answer.items
         if not rows:
             return
         now = clock.now()
         user, day = np.array([visit.user]), np.array([self.stage.day_of(now)], dtype=np.float32)
         context = np.array([beside[0] if beside else -1])
-        shown = self._ranked(user, day, context, visit, [row["sku"] for row in rows])
-        request = answer["request_id"] if self.policy == "api" else ""
-        prices = {row["sku"]: float(row["price"] or 0) for row in rows}
+        shown = self._ranked(user, day, context, visit, [row.sku for row in rows])
+        request = answer.request_id if self.policy == "api" else ""
+        prices = {row.sku: row.price or 0.0 for row in rows}
         wanting = self.stage.minds.wanting(user, shown, day, context)
         outcome = play(wanting, np.array([visit.ready]), visit.rng)
         if visit.rng.random() >= ATTENTION:
             nothing = np.zeros_like(outcome.looked)
             outcome = Play(outcome.looked, nothing, nothing, nothing, nothing)
         self.tally.slates += 1
-        self.tally.rungs[answer["rung"]] = self.tally.rungs.get(answer["rung"], 0) + 1
+        self.tally.rungs[answer.rung] = self.tally.rungs.get(answer.rung, 0) + 1
         self.tally.looked += int(outcome.looked.sum())
         self.tally.clicked_slates += int(outcome.clicked.any())
         for place in np.flatnonzero(outcome.looked[0]):
@@ -206,8 +206,17 @@ class Crowd:
 
     def _send(self, visit: _Visit) -> None:
         if visit.events:
-            self.tally.events += self.client.events(visit.events)["accepted"]
+            self.tally.events += events_send(self.client, visit.events)
             visit.events.clear()
+
+
+def events_send(client: RecoPortal, events: list[dict[str, Any]]) -> int:
+    """Send events until they are acknowledged; how many were new. A refused one is our mistake and raises."""
+    sent = client.send(events)
+    if sent.rejected:
+        refused = sent.rejected[0]
+        raise ApiError(f"An event of ours was refused: {refused.field} {refused.value!r}: {refused.remedy}")
+    return sent.accepted
 
 
 def crowd_run(

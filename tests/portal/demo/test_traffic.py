@@ -15,9 +15,8 @@ from apps.events.models import Exposure, Interaction
 from apps.merchandising.services import placements_ensure
 from apps.portal.demo.packs.pack import Size
 from apps.portal.demo.seeding import demo_seed
-from apps.portal.demo.storefront_client import StorefrontClient, StorefrontError
 from apps.serving.batch import lists_missing_build
-from apps.serving.remembering import exposures_flush
+from recoportal.client import ApiError, RecoPortal
 from tests.processes import RealProcess, free_port
 
 
@@ -39,7 +38,7 @@ def simulate(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_shoppers_come_look_and_report(shop: tuple[str, str]) -> None:
+def test_shoppers_come_look_and_report(shop: tuple[str, str], live_site: RealProcess) -> None:
     url, key = shop
     before = Interaction.objects.count()
 
@@ -48,8 +47,8 @@ def test_shoppers_come_look_and_report(shop: tuple[str, str]) -> None:
     assert tally["sessions"] == 12
     new = Interaction.objects.filter(session__startswith="sim-")
     assert Interaction.objects.count() - before == new.count() == tally["events"]
-    exposures_flush()
-    assert Exposure.objects.count() == tally["slates"]
+    # The site writes them a moment after its answers.
+    live_site.wait_until("exposures", lambda: Exposure.objects.count() == tally["slates"])
     served = set(Exposure.objects.values_list("request_id", flat=True))
     assert set(new.values_list("request_id", flat=True)) <= served
     assert new.filter(shopper_id__isnull=False).exists()
@@ -96,6 +95,6 @@ def test_without_a_demo_shop_the_command_says_what_to_do() -> None:
 
 
 def test_a_shop_that_stays_away_is_given_up() -> None:
-    client = StorefrontClient(f"http://127.0.0.1:{free_port()}", "key", patience=0.5)
-    with pytest.raises(StorefrontError, match="failed for"):
+    client = RecoPortal(f"http://127.0.0.1:{free_port()}", "key", patience=0.5)
+    with pytest.raises(ApiError, match="refused"):
         client.slate("home")

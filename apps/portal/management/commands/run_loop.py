@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from apps.core.errors import RecoPortalError
 from apps.datasets.services import ADAPTERS
 from apps.portal.loop import Loop
+from recoportal.client import ApiError
 
 
 class Command(BaseCommand):
@@ -43,6 +44,8 @@ class Command(BaseCommand):
             )
         except RecoPortalError as error:
             raise CommandError(error.message) from error
+        except ApiError as error:
+            raise CommandError(str(error)) from error
         if options["json"]:
             self.stdout.write(json.dumps(outcome))
         else:

@@ -8,13 +8,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.accounts.models import ApiClient
 from apps.accounts.services import api_client_create, api_client_rotate
-from apps.core.errors import RecoPortalError
+from apps.core.errors import InvalidInput, RecoPortalError
 from apps.portal.demo.comparison import policies_compare
-from apps.portal.demo.storefront_client import StorefrontClient
 from apps.portal.demo.traffic import POLICIES, Crowd, Tally, crowd_run
 from apps.portal.demo.truth import stage_load
+from recoportal.client import ApiError, RecoPortal
 
 CLIENT_NAME = "traffic simulator"
+# Seconds: a shop that restarts is waited for.
+TIMEOUT, PATIENCE = 30.0, 60.0
 
 
 class Command(BaseCommand):
@@ -51,7 +53,7 @@ class Command(BaseCommand):
         """Play or compare; Ctrl-C ends it in order."""
         try:
             stage = stage_load(shoppers=options["shoppers"])
-            client = StorefrontClient(options["base_url"], options["api_key"] or own_key())
+            client = site_client(options["base_url"], options["api_key"])
             if options["compare"]:
                 report = policies_compare(
                     stage,
@@ -79,6 +81,8 @@ class Command(BaseCommand):
             )
         except RecoPortalError as error:
             raise CommandError(error.message) from error
+        except ApiError as error:
+            raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stdout.write("simulate_traffic: stopped")
             return
@@ -93,6 +97,16 @@ class Command(BaseCommand):
             f"{tally.clicks:,} clicks, {tally.purchases:,} purchases, {tally.events:,} events"
         )
         self.stdout.flush()
+
+
+def site_client(address: str, key: str) -> RecoPortal:
+    """A client of the site at `address`; without a key, with one of its own."""
+    try:
+        return RecoPortal(address, key or own_key(), timeout=TIMEOUT, patience=PATIENCE)
+    except ValueError as error:
+        raise InvalidInput(
+            field="base-url", value=address, remedy="Write it like http://127.0.0.1:8000."
+        ) from error
 
 
 def own_key() -> str:
