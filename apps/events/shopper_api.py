@@ -11,7 +11,8 @@ from apps.events.shopper_batches import ATTRIBUTES, FLAGS, LIMITS, shopper_patch
 MAX_BODY_BYTES = 2_000_000
 FLAG_WORDS = {
     "consent": "Agreed to attributes being used; without it they are not kept.",
-    "opted_out": "Wants nothing personal: neither slates nor e-mail lists are made from what they did.",
+    "opted_out": "Wants nothing personal: neither slates nor e-mail lists are made from what they did. "
+    "Stays as it is unless true or false is sent, by PUT too.",
 }
 
 
@@ -26,10 +27,7 @@ def shoppers_write(request: HttpRequest, caller: ApiCaller) -> HttpResponse:
 def document() -> None:
     """Add the endpoint to the OpenAPI document."""
     text = {name: {"type": "string", "nullable": True, "maxLength": LIMITS[name]} for name in ATTRIBUTES}
-    flags = {
-        name: {"type": "boolean", "nullable": True, "default": False, "description": FLAG_WORDS[name]}
-        for name in FLAGS
-    }
+    flags = {name: {"type": "boolean", "nullable": True, "description": FLAG_WORDS[name]} for name in FLAGS}
     moment = {"type": "string", "nullable": True, "description": "ISO 8601, not in the future."}
     batch_document(
         path="/api/v1/shoppers",
@@ -38,7 +36,7 @@ def document() -> None:
         properties=flags | text | {"first_seen": moment},
         key="shopper",
         key_schema={"type": "string", "minLength": 1, "maxLength": LIMITS["shopper"]},
-        put="Make or replace shoppers: what is not named is emptied, consent included.",
+        put="Make or replace shoppers: what is not named is emptied, consent included; opted_out stays.",
         patch="Make shoppers, or change the named fields of those there are.",
         example={"shopper": "c-4711", "consent": True, "region": "Kent"},
         tag="shoppers",

@@ -20,6 +20,8 @@ LIMITS = {"shopper": 80, "age_band": 20, "gender": 20, "income_band": 20, "regio
 ATTRIBUTES = ("age_band", "gender", "income_band", "region", "language")
 FLAGS = ("consent", "opted_out")
 """Fields that are true or false; false unless a row says otherwise."""
+WISHES = ("opted_out",)
+"""Only a row that says true or false changes these: a nightly sync must not undo what a person asked for."""
 SHOPPER_FIELDS = (
     {"shopper": TEXT} | dict.fromkeys(FLAGS, FLAG) | dict.fromkeys(ATTRIBUTES, TEXT) | {"first_seen": TEXT}
 )
@@ -63,7 +65,9 @@ def _statement() -> str:
 
 
 def shopper_put_many(*, rows: Sequence[Any]) -> UpsertResult:
-    """Make or replace shoppers (`SHOPPER_FIELDS`): what is not named is emptied, consent included."""
+    """Make or replace shoppers (`SHOPPER_FIELDS`): what is not named is emptied, consent included; `WISHES`
+    stay.
+    """
     return _write(rows, whole=True)
 
 
@@ -93,7 +97,10 @@ def _write(rows: Sequence[Any], *, whole: bool) -> UpsertResult:
     refuse(frame["first_seen"] > pd.Timestamp(clock.now()), "first_seen", "Write a moment that has passed.")
     kinds = {"shopper": "text", "first_seen": "timestamptz"}
     for name in (*FLAGS, *ATTRIBUTES):
-        frame[f"has_{name}"] = True if whole else batch.given[name]
+        if name in WISHES:
+            frame[f"has_{name}"] = frame[name].notna()
+        else:
+            frame[f"has_{name}"] = True if whole else batch.given[name]
         kinds |= {name: "boolean" if name in FLAGS else "text", f"has_{name}": "boolean"}
     flags = _upsert(frame.loc[good], kinds)
     inserted = sum(flags)

@@ -63,6 +63,16 @@ def test_opting_out_holds_for_a_stranger_and_survives_other_patches(send: Send) 
     assert Shopper.objects.get().opted_out
 
 
+def test_no_nightly_sync_undoes_an_opt_out(send: Send) -> None:
+    send("put", {"shopper": "s1", "consent": True, "opted_out": True})
+    for row in ({"shopper": "s1"}, {"shopper": "s1", "opted_out": None}):
+        for method in ("put", "patch"):
+            send(method, row)
+            assert Shopper.objects.get().opted_out, (method, row)
+    assert send("put", {"shopper": "s1", "opted_out": False}) == ((0, 1, 0), [])
+    assert not Shopper.objects.get().opted_out
+
+
 def test_a_shopper_who_is_described_is_no_placeholder(send: Send) -> None:
     Shopper.objects.create(external_id="s1", placeholder=True)
     assert send("patch", {"shopper": "s1"}) == ((0, 1, 0), [])
