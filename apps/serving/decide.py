@@ -147,7 +147,7 @@ def _rule(decision: Decision) -> None:
     fill: dict[int, str] = {}
     for tier, source, block in _fill_blocks(decision):
         trace = decision.ruled.trace
-        if tier > POOL_TIER and decision.ruled.items and KINDS[asking.placement.kind].strict:
+        if tier > POOL_TIER and decision.ruled.shown and KINDS[asking.placement.kind].strict:
             break
         if not trace["missing"] and (not trace["relaxed"] or len(fill) >= RELAXED_SEARCH_MAX):
             break
@@ -215,8 +215,8 @@ def _rung(decision: Decision, memory: Memory) -> Rung:
     """What the slate really stands on: memory during an outage; without one blended item, its fill."""
     if memory.away:
         return Rung.MEMORY
-    if not decision.ruled.items or not decision.gathered.sources:
-        fill = [decision.fill.get(item.product_id) for item in decision.ruled.items]
+    if not decision.ruled.shown or not decision.gathered.sources:
+        fill = [decision.fill.get(item.product_id) for item in decision.ruled.shown]
         if TREND in fill:
             return Rung.TRENDING
         return Rung.POPULAR if POPULAR in fill else Rung.CATALOGUE

@@ -10,7 +10,7 @@ from apps.merchandising.rules.engine import rules_apply, rules_apply_columns
 from apps.merchandising.rules.facts import ProductFacts
 from apps.merchandising.rules.parsing import rule_dump, rule_parse, rules_dump, rules_parse
 from apps.merchandising.rules.plan import RuleSet
-from apps.merchandising.rules.slate import Candidate, Effect, RuleContext, RuledItem, RuledSlate
+from apps.merchandising.rules.slate import Candidate, Effect, RuleContext, RuledItem, RuledSlate, Shown
 from apps.merchandising.rules.table import FactsTable
 from apps.merchandising.rules.types import (
     AttributeTarget,
@@ -53,6 +53,7 @@ __all__ = [
     "RuleSet",
     "RuledItem",
     "RuledSlate",
+    "Shown",
     "TagTarget",
     "Target",
     "rule_dump",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from apps.merchandising.rules.facts import ProductFacts
 from apps.merchandising.rules.plan import Plan
@@ -115,7 +116,7 @@ class Arranger:
         needed = self.n - len(slots)
         fill, blocked, dropped = self._fill(pots, slots, needed=None if whole else needed)
         relaxed = self._relax(pots, fill, blocked, needed, dropped)
-        places = self._assemble(slots, fill)
+        places = assembled(slots, fill)
         return Arrangement(places, min(self.n, len(places)), dropped, relaxed, states)
 
     # -- pins ----------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ class Arranger:
             if pin.position > self.n:
                 states[pin.id] = "beyond_page"
                 continue
-            slot = next((s for s in _slots_from(pin.position, self.n) if s not in slots), None)
+            slot = next((s for s in slots_from(pin.position, self.n) if s not in slots), None)
             if slot is None:
                 states[pin.id] = "page_full"
                 continue
@@ -227,21 +228,23 @@ class Arranger:
             dropped.append(Drop(place.facts.product_id, "limit", "limited", limit.id, limited))
         return relaxed
 
-    def _assemble(self, slots: Mapping[int, Place], fill: Sequence[Place]) -> list[Place]:
-        """Pins at their slots, fill between; where the fill runs out, later pins move up."""
-        places: list[Place] = []
-        rest = iter(fill)
-        pending = sorted(slots.items(), reverse=True)
-        while pending:
-            if pending[-1][0] <= len(places) + 1:
-                places.append(pending.pop()[1])
-                continue
-            following = next(rest, None)
-            places.append(following if following is not None else pending.pop()[1])
-        places.extend(rest)
-        return places
+
+T = TypeVar("T")
 
 
-def _slots_from(position: int, n: int) -> Iterator[int]:
+def assembled(slots: Mapping[int, T], fill: Sequence[T]) -> list[T]:
+    """Pins at their slots (1 is first), fill between; where the fill runs out, later pins move up."""
+    places: list[T] = []
+    rest = iter(fill)
+    for slot in sorted(slots):
+        while len(places) + 1 < slot and (following := next(rest, None)) is not None:
+            places.append(following)
+        places.append(slots[slot])
+    places.extend(rest)
+    return places
+
+
+def slots_from(position: int, n: int) -> Iterator[int]:
+    """Slots in the order in which a pin of this position takes them."""
     yield from range(position, n + 1)
     yield from range(position - 1, 0, -1)

@@ -4,6 +4,7 @@ A product has a row number here. Gates and strengths of a plan are judged once p
 until its facts change, so that a request gathers them instead of asking each rule.
 """
 
+import itertools
 import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,6 +28,9 @@ GROWTH = 1.25
 CHANGES_MAX = 500_000
 # Pins of a category, brand, attribute or tag that are looked up by bit.
 PIN_BITS = 64
+# Limits whose pots are kept by row; of more than these slates are arranged by asking each product.
+POT_LIMITS = 8
+NO_POT = -1
 
 
 class CandidateColumns(NamedTuple):
@@ -56,6 +60,9 @@ class ProductColumns:
         self.sellable = np.zeros(size, dtype=np.bool_)
         self.begins = np.full(size, -np.inf)
         self.ends = np.full(size, np.inf)
+        # Equal for variants of one product, of which a page shows one: below zero; else the product's id.
+        self.groups = np.zeros(size, dtype=np.int64)
+        self._group_codes: dict[str, int] = {}
         # Rows whose facts were replaced, in order; plans catch up with it.
         self.changes: list[int] = []
         self._windows = False
@@ -72,6 +79,8 @@ class ProductColumns:
     def _write(self, row: int, facts: ProductFacts) -> None:
         self.ids[row] = facts.product_id
         self.sellable[row] = facts.unavailable_ever is None
+        group, codes = facts.group_key, self._group_codes
+        self.groups[row] = codes.setdefault(group, -len(codes) - 1) if group else facts.product_id
         if facts.available_from is not None or facts.available_until is not None:
             self._windows = True
         self.begins[row] = -np.inf if facts.available_from is None else facts.available_from
@@ -92,7 +101,7 @@ class ProductColumns:
 
     def put(self, facts: ProductFacts) -> bool:
         """Replace or add a product; False when there is no room left and new columns must be made."""
-        row = int(self.rows(np.array([facts.product_id]))[0])
+        row = self.row(facts.product_id)
         if row != UNKNOWN and len(self.changes) < CHANGES_MAX:
             self.facts[row] = facts
             self._write(row, facts)
@@ -113,6 +122,12 @@ class ProductColumns:
             return self._look_up.take(ids, mode="clip")
         places = np.searchsorted(self._sorted, ids).clip(max=len(self._sorted) - 1)
         return np.where(self._sorted[places] == ids, self._order[places], np.int32(UNKNOWN))
+
+    def row(self, product_id: int) -> int:
+        """The row of one product, UNKNOWN if it is none."""
+        if self._sorted is None and product_id < len(self._look_up):
+            return int(self._look_up[product_id])
+        return int(self.rows(np.array([product_id]))[0])
 
     def may_be_sold(self, rows: Rows, at: float) -> Mask:
         """Whether each of these products can be sold at this moment (epoch seconds)."""
@@ -156,6 +171,8 @@ class PlanColumns:
     """What a plan says of products, by row of `products`; judged when first asked.
 
     strength: boosts less buries. pins: bit k is set where pin k of `plan.target_pins` names the product.
+    pots: int32 [rows, limits], the number of the pot in which the product counts against each limit, NO_POT
+    where it does not; only of the first POT_LIMITS limits.
     """
 
     def __init__(self, plan: "Plan", products: ProductColumns) -> None:
@@ -164,6 +181,9 @@ class PlanColumns:
         self._open = np.zeros(products.size, dtype=np.bool_)
         self.strength = np.zeros(products.size)
         self.pins = np.zeros(products.size, dtype=np.uint64)
+        self.pots = np.full((products.size, len(plan.limits[:POT_LIMITS])), NO_POT, dtype=np.int32)
+        self._pot_numbers: dict[tuple[int, str], int] = {}
+        self._next_pot = itertools.count()
         self._changes_seen = 0
 
     def opened(self, rows: Rows) -> Mask:
@@ -178,6 +198,11 @@ class PlanColumns:
                 self._judge(row)
         return self._open[rows]
 
+    def judge(self, row: int) -> None:
+        """Let what the plan says of this product be known."""
+        if not self._judged[row]:
+            self._judge(row)
+
     def _judge(self, row: int) -> None:
         if row == UNKNOWN:
             self._judged[row] = True  # and not open
@@ -189,6 +214,14 @@ class PlanColumns:
         self.pins[row] = sum(
             1 << bit for bit, pin in enumerate(self.plan.target_pins) if pin.target.matches(facts)
         )
+        for place, bucket in enumerate(verdict.buckets[:POT_LIMITS]):
+            self.pots[row, place] = NO_POT if bucket is None else self._pot_number(place, bucket)
         self._judged[row] = True
         if self.products.facts[row] is not facts:  # replaced meanwhile: that it is in `changes` may be seen
             self._judged[row] = False
+
+    def _pot_number(self, place: int, bucket: str) -> int:
+        known = self._pot_numbers.get((place, bucket))
+        if known is None:  # a number is never given twice, even if two threads judge
+            known = self._pot_numbers.setdefault((place, bucket), next(self._next_pot))
+        return known

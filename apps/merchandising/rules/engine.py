@@ -1,18 +1,24 @@
 """rules_apply: candidates and rules in, the slate and its explanation out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from apps.merchandising.rules.arrange import Arrangement, Arranger, Place
+from apps.merchandising.rules.arrange import Arrangement, Arranger
 from apps.merchandising.rules.columns import CandidateColumns
+from apps.merchandising.rules.facts import ProductFacts
 from apps.merchandising.rules.plan import Plan, RuleSet
+from apps.merchandising.rules.quick import page_quick
 from apps.merchandising.rules.ranking import HeadRanking, WholeRanking
-from apps.merchandising.rules.slate import Candidate, Drop, Effect, RuleContext, RuledItem, RuledSlate
+from apps.merchandising.rules.slate import Candidate, Drop, Effect, RuleContext, RuledItem, RuledSlate, Shown
 from apps.merchandising.rules.table import FactsTable
 from apps.merchandising.rules.types import Boost, Bury, Pin, Rule
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 def rules_apply(
@@ -35,17 +41,18 @@ def rules_apply(
     arranger = _arranger(candidates, facts, plan, context)
     arrangement = arranger.arrange(whole=context.explain)
     trace = _trace(arrangement, context)
+    shown = _shown(arranger, arrangement)
     if not context.explain:
-        return RuledSlate(_items(arranger, arrangement, {}, {}), trace)
+        return RuledSlate(shown, trace, partial(_items, shown, facts, plan))
     base_ranks: dict[int, int] = {}
     for candidate in sorted(candidates, key=lambda c: (c.tier, -c.score)):
         base_ranks.setdefault(candidate.product_id, len(base_ranks) + 1)
     without = _ranks_without(candidates, facts, plan, context, arrangement)
-    items = _items(arranger, arrangement, base_ranks, without)
+    items = _items(shown, facts, plan, base_ranks, without)
     trace["items"] = [_item_dump(item) for item in items]
     trace["dropped"] = [drop.dump() for drop in _dropped(arrangement, context.n)]
     trace["rules"] = _rule_states(ruleset, candidates, facts, plan, context, arrangement)
-    return RuledSlate(items, trace)
+    return RuledSlate(shown, trace, lambda: items)
 
 
 def rules_apply_columns(
@@ -56,9 +63,14 @@ def rules_apply_columns(
     at = context.now.timestamp()
     excluded = np.fromiter(context.excluded, dtype=np.int64, count=len(context.excluded))
     ranking = HeadRanking(candidates, facts, plan, n=context.n, at=at, excluded=excluded)
-    arranger = Arranger(ranking, facts, plan, n=context.n, at=at, excluded=context.excluded)
-    arrangement = arranger.arrange(whole=False)
-    return RuledSlate(_items(arranger, arrangement, {}, {}), _trace(arrangement, context))
+    shown = page_quick(ranking, facts, plan, n=context.n, at=at, excluded=context.excluded)
+    if shown is not None:
+        trace: dict[str, Any] = {"missing": context.n - len(shown), "relaxed": []}
+    else:
+        arranger = Arranger(ranking, facts, plan, n=context.n, at=at, excluded=context.excluded)
+        arrangement = arranger.arrange(whole=False)
+        shown, trace = _shown(arranger, arrangement), _trace(arrangement, context)
+    return RuledSlate(shown, trace, partial(_items, shown, facts, plan))
 
 
 def _trace(arrangement: Arrangement, context: RuleContext) -> dict[str, Any]:
@@ -79,26 +91,43 @@ def _arranger(
     )
 
 
-def _moves(plan: Plan, place: Place) -> tuple[Boost | Bury, ...]:
-    if not plan.moving or place.candidate is None:
+def _shown(arranger: Arranger, arrangement: Arrangement) -> tuple[Shown, ...]:
+    return tuple(
+        Shown(place.facts.product_id, None, None, 0, place.pin, place.admitted_by)
+        if (candidate := place.candidate) is None
+        else Shown(
+            place.facts.product_id,
+            candidate.score,
+            arranger.adjusted(candidate),
+            candidate.tier,
+            place.pin,
+            place.admitted_by,
+        )
+        for place in arrangement.places[: arrangement.page]
+    )
+
+
+def _moves(plan: Plan, facts: ProductFacts | None, tiered: object) -> tuple[Boost | Bury, ...]:
+    if not plan.moving or facts is None or tiered is None:
         return ()
-    return plan.verdict(place.facts).moves
+    return plan.verdict(facts).moves
 
 
 def _items(
-    arranger: Arranger,
-    arrangement: Arrangement,
-    base_ranks: dict[int, int],
-    without: dict[str, dict[int, int]],
+    shown: Sequence[Shown],
+    facts: FactsTable,
+    plan: Plan,
+    base_ranks: Mapping[int, int] = NOTHING,
+    without: Mapping[str, dict[int, int]] = NOTHING,
 ) -> tuple[RuledItem, ...]:
     items = []
-    for position, place in enumerate(arrangement.places[: arrangement.page], 1):
-        product_id, candidate = place.facts.product_id, place.candidate
+    for position, place in enumerate(shown, 1):
+        product_id = place.product_id
         effects: list[Effect] = []
         if place.pin is not None:
             origin = _rank(without, place.pin.id, product_id)
             effects.append(Effect(place.pin.id, "pin", "pinned", origin, position))
-        for rule in _moves(arranger.plan, place):
+        for rule in _moves(plan, facts.by_id.get(product_id), place.score):
             code = "boosted" if isinstance(rule, Boost) else "buried"
             origin = _rank(without, rule.id, product_id)
             effects.append(Effect(rule.id, rule.kind, code, origin, position, rule.strength))
@@ -108,17 +137,17 @@ def _items(
             RuledItem(
                 product_id=product_id,
                 position=position,
-                score=candidate.score if candidate else None,
-                adjusted=arranger.adjusted(candidate) if candidate else None,
+                score=place.score,
+                adjusted=place.adjusted,
                 base_rank=base_ranks.get(product_id),
-                tier=candidate.tier if candidate else 0,
+                tier=place.tier,
                 effects=tuple(effects),
             )
         )
     return tuple(items)
 
 
-def _rank(without: dict[str, dict[int, int]], rule_id: str, product_id: int) -> int | None:
+def _rank(without: Mapping[str, dict[int, int]], rule_id: str, product_id: int) -> int | None:
     ranks = without.get(rule_id)
     return ranks.get(product_id) if ranks else None
 
@@ -133,7 +162,7 @@ def _ranks_without(
     """For each pin, boost and bury at work on the page: everyone's position if that rule were not there."""
     at_work: set[str] = set()
     for place in arrangement.places[: arrangement.page]:
-        at_work.update(rule.id for rule in _moves(plan, place))
+        at_work.update(rule.id for rule in _moves(plan, place.facts, place.candidate))
         if place.pin is not None:
             at_work.add(place.pin.id)
     return {

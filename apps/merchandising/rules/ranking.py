@@ -7,7 +7,7 @@ an equal slate.
 import math
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,23 @@ from apps.merchandising.rules.types import Pin
 # So many candidates per place, and some more, are put in order at first: limits and variants skip a few.
 HEAD_PER_PLACE, HEAD_MORE = 2, 16
 Places = NDArray[np.intp]
+
+
+class Head(NamedTuple):
+    """The first candidates in order; all equally long, but [] of pins and pots when the plan has none.
+
+    adjusted: score with boosts and buries. groups, pins, pots: see `ProductColumns` and `PlanColumns`. whole:
+    these are all candidates.
+    """
+
+    ids: list[int]
+    scores: list[float]
+    adjusted: list[float]
+    tiers: list[int]
+    groups: list[int]
+    pins: list[int]
+    pots: list[list[int]]
+    whole: bool
 
 
 class Ranking(Protocol):
@@ -98,7 +115,7 @@ class HeadRanking:
         products = facts.columns
         self._all = candidates
         self._plan = plan
-        self._columns = plan.columns(products)
+        self.columns = plan.columns(products)
         self._rows = products.rows(candidates.ids)
         self._head_size = HEAD_PER_PLACE * n + HEAD_MORE
         scores = candidates.scores
@@ -108,12 +125,12 @@ class HeadRanking:
             blended = scores if self._flat else scores[candidates.tiers == 0]
             if len(blended):
                 self.spread = float(blended.max() - blended.min()) or 1.0
-        opened = self._columns.opened(self._rows) & products.may_be_sold(self._rows, at)
+        opened = self.columns.opened(self._rows) & products.may_be_sold(self._rows, at)
         if len(excluded):
             opened &= ~products.among(candidates.ids, excluded)
         # The row of what is no product is the last one, which says nothing.
         opened &= self._rows >= 0
-        self._key = -(scores + self._columns.strength[self._rows] * self.spread) if plan.moving else -scores
+        self._key = -(scores + self.columns.strength[self._rows] * self.spread) if plan.moving else -scores
         self._open: Places = np.flatnonzero(opened)
 
     def _ordered(self, places: Places) -> Places:
@@ -128,27 +145,51 @@ class HeadRanking:
             Candidate, every.ids[places].tolist(), every.scores[places].tolist(), every.tiers[places].tolist()
         )
 
+    def _in_head(self) -> NDArray[np.bool_] | None:
+        """Which of the open ones belong to the head; None when they all do. All that share the last key of
+        the head belong to it, else equals would be torn apart.
+        """
+        size = self._head_size
+        if not self._flat or len(self._open) <= 2 * size:
+            return None
+        keys = self._key[self._open]
+        in_head: NDArray[np.bool_] = keys <= np.partition(keys, size)[size]
+        return in_head
+
     def walk(self) -> Iterator[Candidate]:
         """See `Ranking`."""
-        places, size = self._open, self._head_size
-        if not self._flat or len(places) <= 2 * size:
+        places, in_head = self._open, self._in_head()
+        if in_head is None:
             yield from self._candidates(self._ordered(places))
             return
-        keys = self._key[places]
-        # All that share the last key of the head belong to it, else equals would be torn apart.
-        in_head = keys <= np.partition(keys, size)[size]
         yield from self._candidates(self._ordered(places[in_head]))
         yield from self._candidates(self._ordered(places[~in_head]))
+
+    def head(self) -> "Head":
+        """The first candidates in order, as columns."""
+        in_head, every, columns = self._in_head(), self._all, self.columns
+        places = self._ordered(self._open if in_head is None else self._open[in_head])
+        rows = self._rows[places]
+        return Head(
+            every.ids[places].tolist(),
+            every.scores[places].tolist(),
+            (-self._key[places]).tolist(),
+            [0] * len(places) if self._flat else every.tiers[places].tolist(),
+            columns.products.groups[rows].tolist(),
+            columns.pins[rows].tolist() if self._plan.target_pins else [],
+            columns.pots[rows].tolist() if self._plan.limits else [],
+            in_head is None,
+        )
 
     def matching(self, pin: Pin) -> Iterator[int]:
         """See `Ranking`."""
         bit = self._plan.target_pins.index(pin)
         if bit >= PIN_BITS:
-            facts = self._columns.products.facts
+            facts = self.columns.products.facts
             rows = self._rows[self._open].tolist()
             found = self._open[[pin.target.matches(facts[row]) for row in rows]]
         else:
-            wanted = self._columns.pins[self._rows[self._open]] & np.uint64(1 << bit)
+            wanted = self.columns.pins[self._rows[self._open]] & np.uint64(1 << bit)
             found = self._open[wanted != 0]
         if not len(found):
             return
@@ -165,6 +206,13 @@ class HeadRanking:
         if not len(found):
             return None
         return next(self._candidates(self._ordered(found) if len(found) > 1 else found))
+
+    def adjusted(self, candidate: Candidate) -> float:
+        """The candidate's score with boosts and buries."""
+        if not self._plan.moving:
+            return candidate.score
+        row = self.columns.products.row(candidate.product_id)
+        return candidate.score + float(self.columns.strength[row]) * self.spread
 
 
 def spread_of(candidates: Sequence[Candidate]) -> float:

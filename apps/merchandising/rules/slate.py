@@ -1,9 +1,11 @@
 """What goes into and comes out of the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
+
+from apps.merchandising.rules.types import Limit, Pin
 
 
 class Candidate(NamedTuple):
@@ -94,9 +96,24 @@ class Drop:
         }
 
 
-@dataclass(frozen=True, slots=True)
+class Shown(NamedTuple):
+    """One place of the slate, without what explains it.
+
+    score, adjusted, tier: as of `RuledItem`. pin: the rule that put it there. admitted_by: the limit that gave
+    way for it.
+    """
+
+    product_id: int
+    score: float | None
+    adjusted: float | None
+    tier: int
+    pin: Pin | None = None
+    admitted_by: Limit | None = None
+
+
+@dataclass(slots=True)
 class RuledSlate:
-    """The engine's answer. trace is JSON-able:
+    """The engine's answer. shown: the page. trace is JSON-able:
 
     always  {"missing": places left empty, "relaxed": [{"rule", "admitted": [product ids]}]}
     explain {"items": [{"product_id", "position", "base_rank", "score", "adjusted", "tier", "effects"}],
@@ -106,5 +123,14 @@ class RuledSlate:
     (a Drop's code, no_match, beyond_page, page_full).
     """
 
-    items: tuple[RuledItem, ...]
+    shown: tuple[Shown, ...]
     trace: dict[str, Any]
+    _explained: Callable[[], tuple[RuledItem, ...]] = field(default=tuple, compare=False, repr=False)
+    _items: tuple[RuledItem, ...] | None = field(default=None, init=False, compare=False, repr=False)
+
+    @property
+    def items(self) -> tuple[RuledItem, ...]:
+        """The page with what rules did to each; made when first asked, for few ask."""
+        if self._items is None:
+            self._items = self._explained()
+        return self._items
