@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
+from recoportal.patience import PatientConnection
+
 
 def database_name(url: str) -> str:
     """Return the database named by a postgresql:// URL ("" when the URL is empty)."""
@@ -21,13 +23,20 @@ def database_settings(url: str, *, pool_max: int, pool_timeout: int) -> dict[str
 
     With `pool_max` > 0 connections come from psycopg's pool (web processes: many threads, few
     connections); with 0 a process keeps one connection for a minute (workers, commands). The pool's
-    own default would wait 30 s for a server that is gone.
+    own defaults would wait 30 s for a server that is gone, and try it ever more seldom.
     """
     parts = urlsplit(url)
     options: dict[str, Any] = dict(parse_qsl(parts.query))
     options.setdefault("connect_timeout", pool_timeout)
     if pool_max:
-        options["pool"] = {"min_size": 1, "max_size": pool_max, "timeout": pool_timeout}
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": pool_max,
+            "timeout": pool_timeout,
+            # Who asks after this finds the server as soon as it is back.
+            "reconnect_timeout": pool_timeout,
+            "connection_class": PatientConnection,
+        }
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": database_name(url) or "recoportal",

@@ -99,7 +99,7 @@ DECLARED: tuple[Setting, ...] = (
     Setting(
         "RECOPORTAL_DB_POOL_TIMEOUT",
         "int",
-        "5",
+        "2",
         "Seconds to wait for a database connection before giving up.",
         low=1,
         high=600,

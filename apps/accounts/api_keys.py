@@ -2,8 +2,9 @@
 
 For plain views; `api.py` has REST framework's.
 
-A key is looked up at most once every KEY_SECONDS per process, so that a revoked one stops within two seconds.
-While the database is away, too: a key that was good goes on, and only one request in KEY_SECONDS asks for it.
+A key is looked up at most once every KEY_SECONDS per process, beside the requests, so that a revoked one
+stops within two seconds. While the database is away a key that was good goes on, and no request waits to hear
+that.
 
 Web pages use publishable keys, which may stand in the query: then a browser need not ask first (no CORS
 preflight), and `sendBeacon`, which sends no headers, can report too. See `origins`.
@@ -28,9 +29,13 @@ from apps.accounts.origins import cors_allow, origin_check, origins_forget, orig
 from apps.accounts.selectors import token_hash
 from apps.core import clock
 from apps.core.api import MethodNotAllowed, errors_answered
-from apps.core.errors import Forbidden, Throttled, Unauthorized
+from apps.core.errors import Forbidden, ServiceUnavailable, Throttled, Unauthorized
+from recoportal.patience import Patience
 
 KEY_SECONDS = 1.5
+# Nobody goes on with an answer that is older: a key that rested is looked up before it is used.
+STALE_SECONDS = 2.0
+ASK_SECONDS = 2.0
 # While the database is away a key that was good a moment ago stays good this long.
 OUTAGE_SECONDS = 900.0
 CACHE_LIMIT = 5_000
@@ -80,6 +85,9 @@ KeyName = tuple[str, str]
 _good: dict[KeyName, _Good] = {}
 # Keys that were not good, with the moment of asking, the oldest first.
 _unknown: OrderedDict[KeyName, float] = OrderedDict()
+# Keys being looked up beside the requests, and when each database was last found away.
+_asked_for: set[KeyName] = set()
+_away: dict[str, float] = {}
 _windows: dict[tuple[str, int], _Window] = {}
 
 
@@ -88,6 +96,7 @@ def api_keys_forget() -> None:
     with _lock:
         _good.clear()
         _unknown.clear()
+        _away.clear()
         _windows.clear()
     origins_forget()
 
@@ -104,25 +113,48 @@ def _caller_load(key_hash: str) -> ApiCaller | None:
 
 
 def caller_of_key(key: str) -> ApiCaller | None:
-    """The caller whose key this is; None when it is unknown or revoked."""
-    name = (connection.settings_dict["NAME"], token_hash(key))
+    """The caller whose key this is; None when it is unknown or revoked.
+
+    Raises ServiceUnavailable or OperationalError for a key this process does not know while the database is
+    away.
+    """
+    name = (str(connection.settings_dict["NAME"]), token_hash(key))
     moment = time.monotonic()
     good = _good.get(name)
-    if good is not None and moment - good.tried_at < KEY_SECONDS:
-        return good.caller
+    if good is not None:
+        age = moment - good.tried_at
+        if age < KEY_SECONDS:
+            return good.caller
+        known_away = name[0] in _away and moment - good.good_at < OUTAGE_SECONDS
+        if (age < STALE_SECONDS or name in _asked_for or known_away) and not connection.in_atomic_block:
+            _ask_beside(name)
+            return good.caller
     if moment - _unknown.get(name, -KEY_SECONDS) < KEY_SECONDS:
         return None
-    if good is not None:
-        # Others go on meanwhile: during an outage asking takes as long as the wait for a connection.
-        _good[name] = replace(good, tried_at=moment)
+    if good is None and moment - _away.get(name[0], -KEY_SECONDS) < KEY_SECONDS:
+        raise ServiceUnavailable("The database is away, and this process does not know the API key yet.")
+    return _ask(name)
+
+
+def _ask(name: KeyName) -> ApiCaller | None:
+    """Look the key up; what was good goes on while the database is away, for OUTAGE_SECONDS."""
+    moment = time.monotonic()
     try:
-        caller = _caller_load(name[1])
+        with Patience(ASK_SECONDS):
+            caller = _caller_load(name[1])
     except (OperationalError, InterfaceError):
-        if good is not None and moment - good.good_at < OUTAGE_SECONDS:
-            _good[name] = replace(good, tried_at=time.monotonic())
-            return good.caller
+        if not connection.in_atomic_block:
+            connection.close()
+        now = time.monotonic()
+        with _lock:
+            _away[name[0]] = now
+            good = _good.get(name)
+            if good is not None and now - good.good_at < OUTAGE_SECONDS:
+                _good[name] = replace(good, tried_at=now)
+                return good.caller
         raise
     with _lock:
+        _away.pop(name[0], None)
         if caller is not None:
             _unknown.pop(name, None)
             _good[name] = _Good(caller, moment, moment)
@@ -133,6 +165,25 @@ def caller_of_key(key: str) -> ApiCaller | None:
             while len(_unknown) > CACHE_LIMIT:  # somebody is trying keys
                 _unknown.popitem(last=False)
     return caller
+
+
+def _ask_beside(name: KeyName) -> None:
+    with _lock:
+        if name in _asked_for:
+            return
+        _asked_for.add(name)
+
+    def ask() -> None:
+        try:
+            _ask(name)
+        except (OperationalError, InterfaceError):
+            with _lock:
+                _good.pop(name, None)  # good for too long without anybody having said so
+        finally:
+            _asked_for.discard(name)
+            connection.close()
+
+    threading.Thread(target=ask, name="api-keys", daemon=True).start()
 
 
 def api_caller_authenticate(meta: Mapping[str, Any], query: Mapping[str, str]) -> ApiCaller:

@@ -26,10 +26,15 @@ from apps.core.errors import ServiceUnavailable
 from apps.events.bots import PaceWatch
 from apps.events.ingest import lines_store
 from apps.events.stream import InboxAway, stream
+from recoportal.patience import Patience
 
 logger = logging.getLogger(__name__)
-# After a failure an inbox is left alone this long: a request must not wait for what another just found away.
+# After a failure an inbox is left alone: a request must not wait for what another just found away. The longer
+# it took to find out, the longer; then one request tries it again, while the others go on as before.
 REST_SECONDS = 1.0
+REST_PER_SECOND_WAITED = 5.0
+# Postgres gets no longer for one batch.
+WRITE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class PostgresInbox:
     def append(self, batch: Batch) -> set[str]:
         """One transaction, on disk when it returns."""
         try:
-            with transaction.atomic():
+            with Patience(WRITE_SECONDS), transaction.atomic():
                 return lines_store(lines=self.pace.marked(list(batch.lines)), now=clock.now())
         except (DatabaseError, InterfaceError) as error:
             raise InboxAway(f"Postgres: {error}") from error
@@ -101,14 +106,21 @@ def batch_append(batch: Batch) -> set[str]:
         inbox = _made.get(name)
         if inbox is None:
             inbox = _made.setdefault(name, INBOXES[name]())
+        began = time.monotonic()
+        if name in _rests_until:
+            _rests_until[name] = max(_rests_until[name], began + REST_SECONDS)
         try:
             known = inbox.append(batch)
         except InboxAway as error:
-            if _rests_until.get(name, 0.0) <= time.monotonic():
+            if name not in _rests_until:
                 logger.warning("inbox %s can't take events: %s", name, error)
-            _rests_until[name] = time.monotonic() + REST_SECONDS
+            failed_at = time.monotonic()
+            rest = max(REST_SECONDS, (failed_at - began) * REST_PER_SECOND_WAITED)
+            _rests_until[name] = failed_at + rest
             reasons.append(f"{name}: {error}")
         else:
+            if _rests_until.pop(name, None) is not None:
+                logger.warning("inbox %s takes events again", name)
             return known
     logger.error("no inbox takes events: %s", "; ".join(reasons))
     raise ServiceUnavailable(

@@ -22,7 +22,7 @@ from apps.events.inbox import Batch, batch_append
 from apps.events.ingest import frame_store, key_days, key_horizon, lines_store
 from apps.events.kinds import kinds_by_code, kinds_forget
 from apps.events.lines import lines_of
-from apps.events.models import EventKey, EventKind, EventRole, ImportReport
+from apps.events.models import EventKey, EventKind, EventRole, ImportReport, Shopper
 from apps.events.partitions import month_of, partitions_make
 from apps.events.stream import stream
 from apps.events.upserts import review_upsert_many as review_upsert_many
@@ -124,8 +124,10 @@ def event_record_many(
     return RecordResult(accepted=accepted, duplicates=duplicates, rejected=rejected)
 
 
-def exposure_record_many(*, exposures: Sequence[ExposureRow], durable: bool = True) -> int:
-    """Store served slates by multi-row inserts; returns how many.
+def exposure_record_many(
+    *, exposures: Sequence[ExposureRow], durable: bool = True, each_once: bool = False
+) -> int:
+    """Store served slates by multi-row inserts; returns how many there were. each_once: some may be stored.
 
     `durable=False` does not wait for the disk: a crash of the database server may lose the last fraction of a
     second of exposures (never corrupts), which a hot path may prefer to waiting.
@@ -137,7 +139,8 @@ def exposure_record_many(*, exposures: Sequence[ExposureRow], durable: bool = Tr
         for start in range(0, len(exposures), EXPOSURE_CHUNK):
             chunk = list(exposures[start : start + EXPOSURE_CHUNK])
             encoded = orjson.dumps(chunk, default=list, option=orjson.OPT_SERIALIZE_NUMPY)
-            cursor.execute(EXPOSURES_INSERT, [encoded.decode()])
+            unseen = EXPOSURE_UNSEEN if each_once else ""
+            cursor.execute(EXPOSURES_INSERT + unseen, [encoded.decode()])
     return len(exposures)
 
 
@@ -205,6 +208,36 @@ def event_kind_save(
     kinds_forget()
     transaction.on_commit(kinds_forget)
     return kind
+
+
+@transaction.atomic
+def shopper_opt_out_set(*, external_id: str, opted_out: bool, actor: User | None) -> Shopper:
+    """Note whether the shopper wants nothing personal, for every id they are known by."""
+    known = Shopper.objects.filter(external_id=external_id).first()
+    if known is None:
+        raise NotFound("There is no such shopper.")
+    person = known.merged_into_id or known.pk
+    everyone = list(
+        Shopper.objects.select_for_update(of=("self",))
+        .filter(Q(pk=person) | Q(merged_into_id=person))
+        .order_by("pk")
+    )
+    shopper = next(one for one in everyone if one.pk == person)
+    before = any(one.opted_out for one in everyone)
+    if before == opted_out:
+        return shopper
+    Shopper.objects.filter(pk__in=[one.pk for one in everyone]).update(opted_out=opted_out)
+    audit_record(
+        actor=actor,
+        verb="shopper.opt_out" if opted_out else "shopper.opt_in",
+        object_type="shopper",
+        object_id=person,
+        object_label=shopper.external_id,
+        before={"opted_out": before},
+        after={"opted_out": opted_out},
+    )
+    shopper.opted_out = opted_out
+    return shopper
 
 
 def _kind_facts(kind: EventKind) -> dict[str, Any]:

@@ -88,13 +88,13 @@ class Stream:
     """The streams of one shop. Every method raises InboxAway."""
 
     def __init__(self, url: str, shop: str) -> None:
-        # One more try at once, for a connection that a restart of the server left dead. No longer wait: the
-        # other inbox is there.
+        # One more try at once, for a connection that a restart of the server left dead; none for a server
+        # that does not answer. No longer wait: the other inbox is there.
         self.client: Any = redis.Redis.from_url(
             url,
             socket_connect_timeout=0.5,
             socket_timeout=2.0,
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
             protocol=2,
         )
         base = f"{{{shop}}}:inbox"

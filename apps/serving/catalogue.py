@@ -125,12 +125,12 @@ class Catalogue:
             digest = (since, *cursor.fetchone())
             if digest == self._digest:
                 return self
-            self._digest = digest
             cursor.execute(CHANGED, [since])
             changed = [pk for pk, stamp in cursor.fetchall() if self._stamp_of(pk) != stamp]
             if changed:
                 cursor.execute(COLUMNS + "WHERE p.id = ANY(%s)", [changed])
                 self._take(cursor.fetchall())
+            self._digest = digest
         return self
 
     def _count_due(self) -> bool:

@@ -21,6 +21,7 @@ from apps.serving.kinds import KINDS
 from apps.serving.lists import StoredList, lists_read
 from apps.serving.models import ListScope
 from apps.serving.offers import offers_read
+from recoportal.patience import Patience
 
 # One row that changes whenever anything a slate stands on (but products) changes.
 FINGERPRINT = """
@@ -53,6 +54,8 @@ KEYS = """
 SELECT scope, key FROM serving_candidatelist WHERE version_id = %s AND scope = ANY(%s)
 ORDER BY scope, key LIMIT %s
 """
+# A process that has something to answer from waits no longer for the question whether that is still right.
+ANSWER_SECONDS = 1.0
 # Lists of regions and categories that are held in memory, of one version: some 1.2 kB each.
 SHARED_MAX = 5_000
 
@@ -122,7 +125,8 @@ class LiveState:
 def live_read(known: LiveState) -> LiveState:
     """The present state; `known` itself when nothing changed."""
     with connection.cursor() as cursor:
-        cursor.execute(FINGERPRINT)
+        with Patience(None if known.fingerprint is None else ANSWER_SECONDS):
+            cursor.execute(FINGERPRINT)
         fingerprint = tuple(cursor.fetchone())
         if fingerprint == known.fingerprint:
             return known

@@ -23,6 +23,7 @@ from apps.serving.lists import ListKey, StoredList, lists_read
 from apps.serving.live import LiveState, live_read
 from apps.serving.prepared import Prepared
 from apps.serving.shoppers import ShopperState, shopper_read
+from recoportal.patience import Patience, PatientConnection
 
 logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 1.0
@@ -30,6 +31,7 @@ REFRESH_SECONDS = 1.0
 STALE_SECONDS = 1.5
 WAIT_SECONDS = 5.0
 PROBE_SECONDS = 1.0
+PROBE_PATIENCE = 2.0
 # Candidate lists are written once per version; a build that was finished or withdrawn ends this early.
 LISTS_SECONDS = 30.0
 # Of a key without a list.
@@ -39,6 +41,10 @@ NO_LIST_SECONDS = 2.0
 SHOPPER_SECONDS = 0.4
 LISTS_REMEMBERED = 10_000
 SHOPPERS_REMEMBERED = 5_000
+# A slate waits no longer for the database, and then goes on from memory.
+READ_SECONDS = 1.0
+# Reading a great change takes its time; the question whether there is one does not (`live.ANSWER_SECONDS`).
+CHANGE_SECONDS = 30.0
 OUTAGE = (OperationalError, InterfaceError, PoolTimeout)
 
 ShopperKey = tuple[str, str, int | None, int]
@@ -82,11 +88,12 @@ class Memory:
         try:
             if not self.away and time.monotonic() - self._checked_at >= REFRESH_SECONDS:
                 asked_at = time.monotonic()
-                live = live_read(self.live)
-                if live is not self.live:
-                    self._lists_since = asked_at
-                self.live = live
-                self.catalogue = self.catalogue.refreshed()
+                with Patience(CHANGE_SECONDS if self.is_warm else None):
+                    live = live_read(self.live)
+                    if live is not self.live:
+                        self._lists_since = asked_at
+                    self.live = live
+                    self.catalogue = self.catalogue.refreshed()
                 self._checked_at = asked_at
         except OUTAGE as error:
             self.outage(error)
@@ -106,7 +113,8 @@ class Memory:
         missing = [key for key, entry in known.items() if not self._is_fresh(entry, now)]
         if missing and not self.away:
             try:
-                read = lists_read(missing, otherwise if len(missing) == len(known) else ())
+                with Patience(READ_SECONDS):
+                    read = lists_read(missing, otherwise if len(missing) == len(known) else ())
             except OUTAGE as error:
                 self.outage(error)
             else:
@@ -129,9 +137,10 @@ class Memory:
         at, known = self._shoppers.get(name, (-1e9, ShopperState()))
         if not self.away and now - at >= SHOPPER_SECONDS:
             try:
-                state = shopper_read(
-                    shopper=shopper, session=session, bought_days=bought_days, seen_minutes=seen_minutes
-                )
+                with Patience(READ_SECONDS):
+                    state = shopper_read(
+                        shopper=shopper, session=session, bought_days=bought_days, seen_minutes=seen_minutes
+                    )
             except OUTAGE as error:
                 self.outage(error)
             else:
@@ -143,7 +152,8 @@ class Memory:
         """The rows of a query; none while the database is away."""
         if not self.away:
             try:
-                return query.rows(values)
+                with Patience(READ_SECONDS):
+                    return query.rows(values)
             except OUTAGE as error:
                 self.outage(error)
         return []
@@ -165,7 +175,7 @@ class Memory:
                 return
             self.away = True
         logger.warning("the database is away, slates come from memory: %s", error)
-        settings = {**connection.get_connection_params(), "connect_timeout": 2}
+        settings = {**connection.get_connection_params(), "connect_timeout": int(PROBE_PATIENCE)}
         for name in ("cursor_factory", "context", "prepare_threshold"):
             settings.pop(name, None)
         threading.Thread(target=self._watch, args=(settings,), name="database-watch", daemon=True).start()
@@ -174,14 +184,27 @@ class Memory:
         while self.away:
             time.sleep(PROBE_SECONDS)
             try:
-                psycopg.Connection.connect(**settings).close()
+                with Patience(PROBE_PATIENCE), PatientConnection.connect(**settings) as found:
+                    found.execute("SELECT 1")
             except psycopg.Error:
                 continue
             logger.warning("the database is back")
             self.away = False
 
 
-_memories: dict[tuple[str, str, str], Memory] = {}
+ShopKey = tuple[str, str, str]
+_memories: dict[ShopKey, Memory] = {}
+
+
+def _shop_key() -> ShopKey:
+    settings = connection.settings_dict
+    return settings["HOST"], str(settings["PORT"]), settings["NAME"]
+
+
+def database_is_away() -> bool:
+    """Whether the shop's database did not answer this process when last asked; asks nothing."""
+    memory = _memories.get(_shop_key())
+    return memory is not None and memory.away
 
 
 def memory_current() -> Memory:
@@ -189,8 +212,7 @@ def memory_current() -> Memory:
 
     Raises ServiceUnavailable while the database is away and this process has never seen it.
     """
-    settings = connection.settings_dict
-    name = (settings["HOST"], str(settings["PORT"]), settings["NAME"])
+    name = _shop_key()
     memory = _memories.get(name)
     if memory is None:
         memory = _memories.setdefault(name, Memory())

@@ -16,6 +16,8 @@ import psycopg
 from django.db import DatabaseError, connection
 from psycopg import errors, pq
 
+from recoportal.patience import exec_prepared
+
 logger = logging.getLogger(__name__)
 # The server does not know the statement, or knows it of another client: a pooler in between hands connections
 # from transaction to transaction, so that nothing can be kept on them.
@@ -60,7 +62,7 @@ class Prepared:
             self._ready.add(raw)
         sent = [_text(values[name]) for name in self._order]
         with connection.wrap_database_errors:
-            result = raw.pgconn.exec_prepared(self._name.encode(), sent, None, pq.Format.BINARY)
+            result = exec_prepared(raw, self._name.encode(), sent)
             if result.status != pq.ExecStatus.TUPLES_OK:
                 raise _error_of(raw, result)
         if connection.queries_logged:  # who counts queries counts these

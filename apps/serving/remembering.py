@@ -1,7 +1,9 @@
 """Remembering what was served: appended to memory in microseconds, written in batches by a thread of its own.
 
-A slate never waits for this book-keeping. Rows wait here at most FLUSH_SECONDS, longer while the database is
-away or refuses them, and are written when the process ends; a killed process loses what waits.
+A slate never waits for this book-keeping. Rows wait here at most FLUSH_SECONDS and go to the database, or
+while that is away to the inbox's stream, from where the consumer stores them when it is back. They wait for
+longer only while both are away, or the database refuses them. They are written when the process ends; killed,
+it loses what waits.
 """
 
 import logging
@@ -14,10 +16,12 @@ from django.db import DatabaseError, DataError, IntegrityError, connection
 
 from apps.core.errors import RecoPortalError
 from apps.events.exposures import ExposureRow
-from apps.events.services import exposure_record_many
-from apps.serving.memory import OUTAGE
+from apps.events.services import exposure_record_many, exposures_add_to_stream
+from apps.events.stream import InboxAway
+from apps.serving.memory import OUTAGE, database_is_away
 from apps.serving.pipeline import exposure_of
 from apps.serving.slate import Slate
+from recoportal.patience import Patience
 
 logger = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.25
@@ -26,8 +30,10 @@ WAITING_MAX = 20_000
 BATCH = 2_000
 # After a refusal that may pass (an outage, a read-only server, a migration under way) rows wait this long.
 RETRY_SECONDS = 1.0
+# Longer than this no batch waits for a database that does not answer.
+WRITE_SECONDS = 2.0
 # How long the end of a process may be held up by a database that does not answer.
-FAREWELL_SECONDS = 2.0
+FAREWELL_SECONDS = 3.0
 
 
 class ExposureBuffer:
@@ -40,6 +46,8 @@ class ExposureBuffer:
         self.dropped = 0
         self.in_background = True
         self._waiting: deque[ExposureRow] = deque()
+        # Rows that wait may have been stored all the same: the answer was lost, not the writing.
+        self._in_doubt = False
         self._changing = threading.Lock()
         self._writing = threading.Lock()
         self._writer: threading.Thread | None = None
@@ -66,28 +74,29 @@ class ExposureBuffer:
         self._waiting.clear()
 
     def flush(self) -> int:
-        """Write what waits; returns how many rows were stored. What could not be stored waits on.
+        """Write what waits; returns how many rows are safe, stored or in the stream. The others wait on.
 
         Raises what the database raised, but for rows that can never be stored: those are dropped alone.
         """
-        stored = 0
+        safe = 0
         with self._writing:
             while rows := self._take():
-                stored += self._store(rows)
-        return stored
+                safe += self._store(rows)
+            self._in_doubt = False
+        return safe
 
     def _take(self) -> list[ExposureRow]:
         with self._changing:
             return [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
 
     def _store(self, rows: Sequence[ExposureRow]) -> int:
-        stored = 0
+        safe = 0
         parts = [rows]
         try:
             while parts:
                 part = parts[-1]
                 try:
-                    exposure_record_many(exposures=part, durable=False)
+                    self._write_part(part)
                 except (DataError, IntegrityError):
                     parts.pop()
                     if len(part) == 1:
@@ -98,10 +107,32 @@ class ExposureBuffer:
                         parts += [part[middle:], part[:middle]]
                 else:
                     parts.pop()
-                    stored += len(part)
+                    safe += len(part)
         finally:
             self._return([row for part in reversed(parts) for row in part])
-        return stored
+        return safe
+
+    def _write_part(self, part: Sequence[ExposureRow]) -> None:
+        """To the database; while that is away to the stream, which knows again what is stored already."""
+        if database_is_away() and self._streamed(part):
+            return
+        try:
+            with Patience(WRITE_SECONDS):
+                exposure_record_many(exposures=part, durable=False, each_once=self._in_doubt)
+        except OUTAGE:
+            self._in_doubt = True
+            if not connection.in_atomic_block:
+                connection.close()
+            if not self._streamed(part):
+                raise
+
+    def _streamed(self, part: Sequence[ExposureRow]) -> bool:
+        try:
+            exposures_add_to_stream(exposures=part)
+        except InboxAway:
+            self._in_doubt = True
+            return False
+        return True
 
     def _return(self, rows: Sequence[ExposureRow]) -> None:
         """Let rows wait again, before those that came since; the oldest go when there are too many."""
@@ -134,10 +165,10 @@ class ExposureBuffer:
         while self._waiting and not self._written() and time.monotonic() < deadline:
             time.sleep(FLUSH_SECONDS)
         if self._waiting:
-            logger.error("%d exposures are lost: the database did not take them", len(self._waiting))
+            logger.error("%d exposures are lost: neither the database nor the stream took them", len(self))
 
     def _written(self) -> bool:
-        """Write what waits; False when the database did not take it now."""
+        """Write what waits; False when neither the database nor the stream took it now."""
         if not self._waiting:
             return True
         try:
@@ -162,5 +193,5 @@ def exposure_remember(slate: Slate) -> None:
 
 
 def exposures_flush() -> int:
-    """Store now what waits, in this thread; returns how many. Raises what the database raised."""
+    """Write now what waits, in this thread; returns how many are safe. Raises what the database raised."""
     return BUFFER.flush()

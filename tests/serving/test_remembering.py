@@ -1,11 +1,20 @@
 """Exposures: none is lost because another one is bad, or because the database refuses for a moment."""
 
+import os
+import re
 import threading
+import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 
+import orjson
 import pytest
+from django.conf import settings as settings_of_django
 from django.db import DatabaseError, OperationalError, connection
+from pytest_django.fixtures import Settings
 
+from apps.accounts.services import api_client_create
+from apps.events.consuming import Consumer
 from apps.events.exposures import ExposureRow
 from apps.events.models import Exposure
 from apps.serving import memory, remembering
@@ -13,7 +22,9 @@ from apps.serving.models import ListScope
 from apps.serving.pipeline import exposure_of, recommend
 from apps.serving.remembering import BUFFER, ExposureBuffer, exposure_remember, exposures_flush
 from apps.serving.slate import Slate, SlateRequest
+from recoportal.databases import database_url_with_name
 from tests.gates import Gate
+from tests.processes import RealProcess, free_port
 from tests.serving.shop import SKUS, catalogue_make, home_make, version_make
 
 
@@ -100,16 +111,73 @@ def test_the_writer_stores_by_itself_and_once(committed_db: None, home: None) ->
     buffer.in_background = False
 
 
-def test_a_process_that_knows_nothing_any_more_still_does_not_raise(database_gate: Gate, home: None) -> None:
+def stream_drain() -> None:
+    stopping = iter([False, True])
+    Consumer(should_stop=lambda: next(stopping)).run()
+
+
+def test_while_both_are_away_rows_wait_and_are_stored_once(
+    database_gate: Gate, home: None, settings: Settings
+) -> None:
     slate = slate_make()
     database_gate.shut()
-    memory.memory_forget()
+    memory.memory_forget()  # a process that knows nothing any more does not raise either
     exposure_remember(slate)
+    there, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}"
     with pytest.raises(OperationalError):
         exposures_flush()
     assert len(BUFFER) == 1
+    settings.REDIS_URL = there
+    assert exposures_flush() == 1
+    assert len(BUFFER) == 0
     database_gate.open()
     connection.close()
     memory.memory_forget()
-    exposure_remember(slate_make())
-    assert exposures_flush() == 2
+    stream_drain()
+    assert [row.request_id for row in Exposure.objects.all()] == [slate.request_id]
+
+
+def test_a_row_whose_answer_was_lost_is_not_stored_again(
+    database_gate: Gate, home: None, settings: Settings
+) -> None:
+    slates = [slate_make() for _ in range(2)]
+    exposure_remember(slates[0])
+    assert exposures_flush() == 1
+    for slate in slates:  # as if the connection had broken after the first was stored
+        exposure_remember(slate)
+    there, settings.REDIS_URL = settings.REDIS_URL, f"redis://127.0.0.1:{free_port()}"
+    connection.close()
+    database_gate.shut()
+    with pytest.raises(OperationalError):
+        exposures_flush()
+    database_gate.open()
+    exposures_flush()
+    settings.REDIS_URL = there
+    assert {row.request_id for row in Exposure.objects.all()} == {slate.request_id for slate in slates}
+    assert Exposure.objects.count() == 2
+
+
+def test_what_waits_at_the_end_of_a_process_goes_to_the_stream(
+    database_gate: Gate, home: None, live_site_start: Callable[..., RealProcess]
+) -> None:
+    """Postgres is away when the web server is told to stop."""
+    _, key = api_client_create(name="shop", scopes=["recommend"])
+    name = database_url_with_name(os.environ["DATABASE_URL"], settings_of_django.SHOP_NAME)
+    port = connection.settings_dict["PORT"]
+    site = live_site_start(DATABASE_URL=re.sub(r":[0-9]+/", f":{port}/", name))
+    request_ids = set()
+    for number in range(12):
+        if number == 6:
+            database_gate.shut()
+        headers = {"Authorization": f"Api-Key {key}"}
+        url = f"{site.url}/api/v1/recommendations/home?shopper=s{number}&n=2"
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+            body = orjson.loads(answer.read())
+        request_ids.add(body["request_id"])
+    assert body["rung"] == "memory"
+    site.stop()
+    database_gate.open()
+    connection.close()
+    stream_drain()
+    stored = [str(row.request_id) for row in Exposure.objects.all()]
+    assert sorted(stored) == sorted(request_ids)
