@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import SuspiciousOperation, ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Model, QuerySet
 from django.forms.models import model_to_dict
@@ -71,6 +73,16 @@ class RecordAdmin(ModelAdmin):
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         """Secrets, such as a key's hash, are shown to nobody."""
         return [*(super().get_exclude(request, obj) or ()), *self.secret_fields]
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Run an action; a selection that can be no key of the table is the sender's mistake."""
+        try:
+            for value in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(value)
+        except ValidationError as error:
+            raise SuspiciousOperation("The selection names no rows.") from error
+        answer: HttpResponse | None = super().response_action(request, queryset)
+        return answer
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         """Save and write before and after into the audit trail."""
