@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 from django.test import Client, RequestFactory
 
-from apps.accounts.models import User
+from apps.accounts.models import AuditEntry, User
+from apps.events.models import Shopper
 from apps.merchandising.models import Placement
 from apps.merchandising.services import draft_save, publication_publish
 from apps.portal.context_bar import PageContext
@@ -151,3 +152,32 @@ def test_two_publications_stand_side_by_side(client_of: ClientOf, maya: User, sh
     body = client.get(f"/inspect/{HOME}&versus=publication:{live.number - 1}").content.decode()
     assert f"Beside it: Publication {live.number - 1}" in body
     assert body.count("data-slate-card") == 24
+
+
+def test_a_merchandiser_notes_that_a_shopper_wants_nothing_personal(
+    client_of: ClientOf, maya: User, ana: User, shop: SmallShop
+) -> None:
+    old = Shopper.objects.create(external_id="shopper-1-app", merged_into=shop.shoppers["shopper-1"])
+    client, before = client_of(maya), shown()
+    dialog = client.get(f"/inspect/wish/{HOME}").content.decode()
+    assert 'name="opted_out" value="1"' in dialog
+    assert client_of(ana).post(f"/inspect/wish/save/{HOME}", {"opted_out": "1"}).status_code == 403
+    assert "/inspect/wish/" not in client_of(ana).get(f"/inspect/{HOME}").content.decode()
+
+    client.post(f"/inspect/wish/save/{HOME}", {"opted_out": "1"})
+
+    assert set(Shopper.objects.filter(opted_out=True).values_list("external_id", flat=True)) == {
+        "shopper-1", old.external_id,
+    }  # fmt: skip
+    assert shown() != before
+    body = client.get(f"/inspect/{HOME}").content.decode()
+    assert "Nothing personal" in body
+    assert "Made from this shopper's own lists" not in html.unescape(body)
+    entry = AuditEntry.objects.get(verb="shopper.opt_out")
+    assert (entry.actor, entry.object_label, entry.after) == (maya, "shopper-1", {"opted_out": True})
+
+    assert 'name="opted_out" value="0"' in client.get(f"/inspect/wish/{HOME}").content.decode()
+    client.post(f"/inspect/wish/save/{HOME}", {"opted_out": "0"})
+    assert not Shopper.objects.filter(opted_out=True).exists()
+    assert shown() == before
+    assert AuditEntry.objects.filter(verb="shopper.opt_in").count() == 1

@@ -1,18 +1,21 @@
 """Inspect: one shopper, product or cart beside the slate it gets, and why."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.catalog.selectors import product_get_by_skus
-from apps.core.errors import InvalidInput
+from apps.core.errors import InvalidInput, NotFound
 from apps.events.selectors import shopper_find
+from apps.events.services import shopper_opt_out_set
+from apps.portal.access import can_change, person
 from apps.portal.context_bar import PageContext
 from apps.portal.drafts import draft_of, placement_of, rules_with, unpublished, weights_in
 from apps.portal.forms.rule import rule_data
 from apps.portal.lookups import reader_language
-from apps.portal.pages.shell import page, show
+from apps.portal.pages.shell import action, page, show
 from apps.portal.samples import with_sample
 from apps.portal.slates import slate_explained, slate_live, slate_preview
 from apps.portal.timeline import timeline
@@ -52,6 +55,7 @@ def inspect(request: HttpRequest) -> HttpResponse:
         view = slate_preview(bar, draft) if draft else slate_live(bar)
         beside = versus_of(bar.placement, bar.versus)
     shopper = shopper_find(bar.shopper) if bar.shopper else None
+    may_wish = can_change(request.user, "merchandising")
     language = reader_language(bar.lang)
     return show(
         request,
@@ -61,6 +65,7 @@ def inspect(request: HttpRequest) -> HttpResponse:
         view=view,
         draft=draft,
         shopper=shopper,
+        may_wish=may_wish,
         sessions=timeline(shopper=shopper, language=language, until=bar.at) if shopper else [],
         seeds=product_get_by_skus(bar.seeds, language=language),
         query=request.GET.urlencode(),
@@ -70,6 +75,27 @@ def inspect(request: HttpRequest) -> HttpResponse:
         versus_view=slate_preview(bar, beside.state) if beside else None,
         versus_choices=versus_offered(bar.placement) if bar.placement else [],
     )
+
+
+@page
+def wish_ask(request: HttpRequest) -> HttpResponse:
+    """The dialog before a shopper's slates stop, or start again, being personal."""
+    bar = PageContext.of(request)
+    shopper = shopper_find(bar.shopper)
+    if shopper is None:
+        raise NotFound(_("There is no such shopper."))
+    return show(request, "portal/inspect/wish_ask.html", bar=bar, shopper=shopper)
+
+
+@action("merchandising")
+def wish_save(request: HttpRequest) -> HttpResponse:
+    """Note what the shopper wants; their next slate follows it."""
+    bar = PageContext.of(request)
+    opted_out = request.POST.get("opted_out") == "1"
+    shopper = shopper_opt_out_set(external_id=bar.shopper, opted_out=opted_out, actor=person(request))
+    nothing, personal = _("%(shopper)s is shown nothing personal."), _("%(shopper)s gets personal slates.")
+    messages.success(request, (nothing if opted_out else personal) % {"shopper": shopper.external_id})
+    return redirect(reverse("portal:inspect") + bar.query())
 
 
 @page
