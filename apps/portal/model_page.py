@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.catalog.selectors import product_get_many
+from apps.catalog.selectors import ProductFacts, product_get_many
 from apps.events.models import Shopper
 from apps.portal.lookups import reader_language
 from apps.portal.model_lines import PROTOCOLS, Cell, cell
@@ -81,7 +81,7 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A product of the shopper's history with its share of what speaks for the recommendation."""
+    """What speaks for a recommendation: a product of the history or a search, with its share."""
 
     title: str
     share: float
@@ -146,7 +146,8 @@ def segment_rows(version: ModelVersion, protocol: str) -> list[SegmentRow]:
 def examples(version: ModelVersion) -> list[Example]:
     """The version's explained recommendations; a product or shopper that is gone is left out or unnamed."""
     stored = version.example.get("shown", [])
-    items = {one["item"] for one in stored} | {r["item"] for one in stored for r in one["reasons"]}
+    reasons = [reason for one in stored for reason in one["reasons"]]
+    items = {one["item"] for one in [*stored, *reasons] if "item" in one}
     products = product_get_many(items, language=reader_language())
     shoppers = dict(
         Shopper.objects.filter(pk__in={one["user"] for one in stored}).values_list("pk", "external_id")
@@ -157,14 +158,22 @@ def examples(version: ModelVersion) -> list[Example]:
             title=products[one["item"]].title,
             sku=products[one["item"]].sku,
             reasons=[
-                Reason(products[reason["item"]].title, reason["share"])
+                Reason(title, reason["share"])
                 for reason in one["reasons"]
-                if reason["item"] in products
+                if (title := _reason_title(reason, products))
             ],
         )
         for one in stored
         if one["item"] in products
     ]
+
+
+def _reason_title(reason: Mapping[str, Any], products: Mapping[int, ProductFacts]) -> str:
+    """The product or the search; "" for a product that is gone."""
+    if "query" in reason:
+        return _("searched for “%(query)s”") % {"query": reason["query"]}
+    found = products.get(reason["item"])
+    return found.title if found else ""
 
 
 def leading(version: ModelVersion) -> list[str]:

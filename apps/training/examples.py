@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from apps.ml.base import Model
+from apps.ml.explain import Contribution
 from apps.ml.registry import FAMILIES
 
 EXAMPLES = 3
@@ -17,8 +18,8 @@ SHORTEST, LONGEST = 3, 25
 
 
 def examples_of(model: Model[Any]) -> list[dict[str, Any]]:
-    """Up to EXAMPLES of {"user", "item", "reasons": [{"item", "share"}]}, raw ids, the same each time for one
-    model; empty for a family whose lists have nothing to do with the shopper's history.
+    """Up to EXAMPLES of {"user", "item", "reasons": [{"item" or "query", "share"}]}, raw ids, the same each
+    time for one model; empty for a family whose lists have nothing to do with the shopper's history.
     """
     sizes = np.diff(model.history.bought.indptr)
     rows = np.flatnonzero((sizes >= SHORTEST) & (sizes <= LONGEST) & model.history.active)
@@ -37,14 +38,21 @@ def examples_of(model: Model[Any]) -> list[dict[str, Any]]:
         item = _first_item(model, user)
         if item is None or item in used:
             continue
-        reasons = [
-            {"item": int(one.item_id), "share": round(float(one.share), 4)}
-            for one in model.explain(user, item, REASONS)
-        ]
+        reasons = [_told(one) for one in model.explain(user, item, REASONS)]
         if reasons:
             used.add(item)
             found.append({"user": int(user), "item": item, "reasons": reasons})
     return found
+
+
+def _told(reason: Contribution) -> dict[str, Any]:
+    """A product by its raw id, a search by its words."""
+    share = round(float(reason.share), 4)
+    return (
+        {"query": reason.query, "share": share}
+        if reason.query
+        else {"item": int(reason.item_id), "share": share}
+    )
 
 
 def _first_item(model: Model[Any], user: int) -> int | None:

@@ -12,6 +12,7 @@ from apps.jobs.models import Job, JobStatus
 from apps.ml.registry import STANDARD
 from apps.training.models import ModelVersion, Recipe, TrainingRun, VersionStatus
 from apps.training.recipes import recipes_ensure
+from tests.factories.shop import products_make
 from tests.portal.test_settings import logged_in
 
 pytestmark = pytest.mark.django_db
@@ -201,3 +202,26 @@ def test_unknown_things_are_not_found(mel: User) -> None:
     client = logged_in(mel)
     for path in ("/models/recipe/none/", "/models/runs/9/", "/models/versions/9/"):
         assert client.get(path).status_code == 404
+
+
+def test_an_example_names_what_was_searched_for(mel: User, ease: Recipe) -> None:
+    products = products_make("cup", "pot")
+    version = ModelVersion.objects.get(recipe=ease, status=VersionStatus.LIVE)
+    ids = {sku: product.pk for sku, product in products.items()}
+    version.example = {
+        "shown": [
+            {
+                "user": 0,
+                "item": ids["cup"],
+                "reasons": [
+                    {"query": "tea <set>", "share": 0.7},
+                    {"item": ids["pot"], "share": 0.2},
+                    {"item": 0, "share": 0.1},
+                ],
+            }
+        ]
+    }
+    version.save(update_fields=["example"])
+    page = logged_in(mel).get(f"/models/recipe/{ease.code}/").content.decode()
+    assert "searched for “tea &lt;set&gt;”" in page
+    assert page.count('style="--share:') == 2, "a product that is gone is left out"
