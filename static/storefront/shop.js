@@ -10,8 +10,8 @@ const one = (selector, within = document) => within.querySelector(selector);
 const fill = (text, value) => text.replace("%s", () => value);
 const say = (text) => { one("[data-says]").textContent = text; };
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-// These shelves are about the visitor: filled up with what everybody likes they would not be true.
-const OWN = { viewed: ["items", "session"], again: ["shopper"] };
+// What these shelves promise would not be true of a slate filled with what everybody likes.
+const OWN = { viewed: ["items", "session"], again: ["shopper", "again"], promotion: ["promotion"] };
 // After a click the server knows within a second; most often at once.
 const LOOKS = [120, 300, 600, 1500];
 

@@ -27,6 +27,8 @@ def test_what_a_visitor_does_changes_what_is_shown(
     before = shelf(page, "shopper")
     assert page.locator("[data-inspect-url]").count() == 0
     assert page.locator("[data-shelf=viewed]").is_hidden()
+    # Nothing is on promotion in this shop.
+    expect(page.locator("[data-shelf=promotion]")).to_be_hidden()
     assert grave_findings(page) == []
     # A product is opened: back on the home page the shelf is another one, and says why.
     clicked = page.locator("[data-shelf=trending] [data-sku]").last

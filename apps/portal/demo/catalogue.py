@@ -271,14 +271,12 @@ def _frame(
             "category": [look.leaf.path for look in looks],
             "brand": [look.brand.name for look in looks],
             "price": np.round(traits.price[:, -1].astype(float), 2),
+            "list_price": np.where(off > 0, np.round(traits.full_price.astype(float), 2), np.nan),
             "currency": CURRENCY,
             "cost": np.round(traits.full_price * (margin + rng.uniform(-0.05, 0.05, count)), 2),
             "stock": stock,
             "image_url": [f"{image_base}{IMAGE_FOLDER}/{sku}.svg" for sku in skus],
-            "attributes": [
-                _attributes(look, float(full), float(share))
-                for look, full, share in zip(looks, traits.full_price, off, strict=True)
-            ],
+            "attributes": [_attributes(look, float(share)) for look, share in zip(looks, off, strict=True)],
             "group_key": [f"G{1000 + group}" if sizes[group] > 1 else "" for group in groups],
             "available_from": pd.to_datetime(created, utc=True),
             "available_until": pd.Series([pd.NaT] * count, dtype="datetime64[ns, UTC]"),
@@ -287,7 +285,7 @@ def _frame(
     )
 
 
-def _attributes(look: Look, full_price: float, off: float) -> dict[str, object]:
+def _attributes(look: Look, off: float) -> dict[str, object]:
     """What a shop's feed would say of the product beyond its columns."""
     leaf = look.leaf
     attributes: dict[str, object] = {leaf.facet_name: leaf.facets[look.facet].en, "style": look.style_name.en}
@@ -301,5 +299,4 @@ def _attributes(look: Look, full_price: float, off: float) -> dict[str, object]:
     attributes["collection"] = look.series
     if off > 0:
         attributes["promotion"] = round(off * 100)
-        attributes["list_price"] = round(full_price, 2)
     return attributes
