@@ -17,7 +17,7 @@ export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest bench-serving
+.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest bench-serving bench-faults
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ bench-serving: setup-test ## What a slate costs beside one look-up and a constan
 
 bench-ingest: setup-test ## How fast events are taken in, beside what this machine allows (8 minutes at most)
 	@timeout --kill-after=30 480 $(RUN) -m tests.benchmarks.ingest
+
+bench-faults: setup-test ## What slates and events suffer while parts behind them go away (8 minutes at most)
+	@timeout --kill-after=30 480 $(RUN) -m tests.benchmarks.faults $(ARGS)
 
 reset: ## Stop the services and delete all data (the demo shop starts over)
 	@if [ -x $(RUN) ]; then $(RUN) -m recoportal.embedded destroy; else rm -rf .data; fi

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
@@ -16,13 +17,14 @@ from tests.processes import free_port
 class Gate:
     """Forwards connections to a port while open. Shut, it cuts them all and turns new ones away.
 
-    turned_away: how many knocked while it was shut.
+    turned_away: how many knocked while it was shut. delay: seconds by which each answer comes later.
     """
 
     def __init__(self, host: str, port: int) -> None:
         self.target = (host, port)
         self.port = free_port()
         self.turned_away = 0
+        self.delay = 0.0
         self._shut = False
         self._ends: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -55,14 +57,23 @@ class Gate:
                     self.turned_away += 1
                     client.close()
                     continue
-                server = socket.create_connection(self.target)
+                try:
+                    server = socket.create_connection(self.target)
+                except OSError:  # nobody there
+                    client.close()
+                    continue
                 self._ends |= {client, server}
                 for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=self._forward, args=(one, other), daemon=True).start()
+                    forward = threading.Thread(
+                        target=self._forward, args=(one, other, one is server), daemon=True
+                    )
+                    forward.start()
 
-    def _forward(self, one: socket.socket, other: socket.socket) -> None:
+    def _forward(self, one: socket.socket, other: socket.socket, answers: bool) -> None:
         with contextlib.suppress(OSError):
             while data := one.recv(65_536):
+                if answers and self.delay:
+                    time.sleep(self.delay)
                 other.sendall(data)
         for end in (one, other):
             self._cut(end)

@@ -4,17 +4,20 @@ One cheap query over the small tables themselves says whether anything changed: 
 change, so none can forget to.
 """
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 from django.db import connection
 
 from apps.core import clock
-from apps.core.errors import NotFound
+from apps.core.errors import InvalidInput, NotFound
 from apps.merchandising.models import SeenAction
 from apps.merchandising.rules import RuleSet, rules_parse
+from apps.ml.blend import NORMALISATIONS
 from apps.ml.registry import FAMILIES
 from apps.serving.auction import Offer
 from apps.serving.kinds import KINDS
@@ -23,6 +26,7 @@ from apps.serving.models import ListScope
 from apps.serving.offers import offers_read
 from recoportal.patience import Patience
 
+logger = logging.getLogger(__name__)
 # One row that changes whenever anything a slate stands on (but products) changes.
 FINGERPRINT = """
 SELECT (SELECT md5(string_agg(p::text, ',' ORDER BY p.id)) FROM merchandising_placement p),
@@ -39,6 +43,13 @@ SELECT p.code, p.kind, p.name, p.page_size, p.repeat_purchases, p.bought_days, p
        p.second_price, p.trace_share, b.id, b.number, b.weights, b.normalisation, b.rules
 FROM merchandising_placement p JOIN merchandising_publication b ON b.id = p.live_publication_id
 WHERE p.archived_at IS NULL ORDER BY p.id
+"""
+# The place of its id in a row of PLACEMENTS; the rest of a publication follows.
+PUBLICATION = 10
+PUBLICATIONS_BEFORE = """
+SELECT o.id, o.number, o.weights, o.normalisation, o.rules
+FROM merchandising_publication o JOIN merchandising_publication b ON b.placement_id = o.placement_id
+WHERE b.id = %s AND o.id <> b.id ORDER BY o.published_at DESC, o.number DESC LIMIT 20
 """
 # Per recipe the live version if its lists are complete, else the newest version whose lists are.
 VERSIONS = """
@@ -124,14 +135,18 @@ class LiveState:
 
 def live_read(known: LiveState) -> LiveState:
     """The present state; `known` itself when nothing changed."""
-    with connection.cursor() as cursor:
-        with Patience(None if known.fingerprint is None else ANSWER_SECONDS):
-            cursor.execute(FINGERPRINT)
+    # Taking a connection asks the server, too.
+    with Patience(None if known.fingerprint is None else ANSWER_SECONDS), connection.cursor() as cursor:
+        cursor.execute(FINGERPRINT)
         fingerprint = tuple(cursor.fetchone())
-        if fingerprint == known.fingerprint:
-            return known
+    if fingerprint == known.fingerprint:
+        return known
+    with connection.cursor() as cursor:
         cursor.execute(PLACEMENTS)
-        placements = {row[0]: _placement(row, known) for row in cursor.fetchall()}
+        rows = cursor.fetchall()
+        placements = {row[0]: _placement(row, known) for row in rows}
+        unreadable = [row for row in rows if placements[row[0]].publication.id != row[PUBLICATION]]
+        placements |= {row[0]: _placement_before(cursor, row, known) for row in unreadable}
         cursor.execute(VERSIONS)
         rows = cursor.fetchall()
         versions = {str(code): int(version_id) for code, version_id, _ in rows}
@@ -163,12 +178,37 @@ def _is_shared(family: str) -> bool:
 
 
 def _placement(row: tuple[Any, ...], known: LiveState) -> PlacementState:
-    code, kind, name, page_size, repeats, *handling, pk, number, weights, normalisation, rules = row
+    """The placement with its publication; with an empty one, without id, when nobody can read that."""
+    code, kind, name, page_size, repeats, *handling = row[:PUBLICATION]
     before = known.placements.get(code)
-    if before is not None and before.publication.id == pk:
+    if before is not None and before.publication.id == row[PUBLICATION]:
         publication = before.publication  # immutable, and its rules are warm
     else:
-        ruleset = RuleSet(rules_parse(orjson.loads(rules)))
-        publication = PublicationState(orjson.loads(weights), ruleset, normalisation, pk, number)
+        publication = _publication(row[PUBLICATION:]) or PublicationState({}, RuleSet(()))
     repeats = repeats or KINDS[kind].repeats
     return PlacementState(code, kind, name, page_size, repeats, publication, *handling)
+
+
+def _placement_before(cursor: Any, row: tuple[Any, ...], known: LiveState) -> PlacementState:
+    """The placement with what this process served before, else the latest publication that can be read."""
+    placement = _placement(row, known)
+    before = known.placements.get(placement.code)
+    if before is not None and before.publication.id is not None:
+        return replace(placement, publication=before.publication)
+    logger.error("%s: its live publication #%s can't be read", placement.code, row[PUBLICATION + 1])
+    cursor.execute(PUBLICATIONS_BEFORE, [row[PUBLICATION]])
+    readable = (_publication(older) for older in cursor.fetchall())
+    return replace(placement, publication=next(filter(None, readable), placement.publication))
+
+
+def _publication(row: Sequence[Any]) -> PublicationState | None:
+    """A publication as values; None when its JSON has a shape that nothing here wrote."""
+    pk, number, raw_weights, normalisation, rules = row
+    try:
+        weights = {str(source): float(weight) for source, weight in orjson.loads(raw_weights).items()}
+        ruleset = RuleSet(rules_parse(orjson.loads(rules)))
+    except (InvalidInput, ValueError, TypeError, AttributeError, LookupError):
+        return None
+    if normalisation not in NORMALISATIONS or not all(0 <= one < math.inf for one in weights.values()):
+        return None
+    return PublicationState(weights, ruleset, normalisation, pk, number)

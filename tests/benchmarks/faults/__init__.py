@@ -1,0 +1,1 @@
+"""What happens to slates and events while the parts behind them go away (`make bench-faults`)."""
