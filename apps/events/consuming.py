@@ -162,6 +162,20 @@ def taken_store(taken: Taken, store: Callable[[Sequence[bytes]], None]) -> None:
         )
 
 
+def inbox_drain(*, seconds: float = 60.0) -> None:
+    """Store what waits in both streams, beside the consumers that run; for commands that read afterwards.
+
+    Raises InboxAway when something still waits after so many seconds.
+    """
+    consumer = Consumer(should_stop=lambda: False)
+    deadline = time.monotonic() + seconds
+    names = (stream().events, stream().exposures)
+    while any(stream().client.xlen(name) for name in names):
+        consumer.step()
+        if time.monotonic() > deadline:
+            raise InboxAway(f"events still wait after {seconds:.0f} s; is another consumer stuck?")
+
+
 class Consumer:
     """Drains both streams until told to stop. Any number may run, on any number of machines."""
 

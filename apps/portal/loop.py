@@ -27,6 +27,7 @@ from apps.catalog.models import Product
 from apps.core.errors import Conflict, RecoPortalError
 from apps.datasets.models import Snapshot
 from apps.datasets.snapshots import snapshot_create
+from apps.events.consuming import inbox_drain
 from apps.events.models import Interaction, Shopper
 from apps.jobs.models import Job
 from apps.merchandising.services import placements_ensure, weights_default_set
@@ -133,6 +134,7 @@ class Loop:
             taken, slates = timed_slates(client, shoppers, skus)
             clicks = feedback_send(client, slates[-FEEDBACK:])
         with self.step("measure"):
+            inbox_drain()
             rollups_build()
             figures = metric_summary(period=period_last(days=1), placement=PLACEMENT)
         ctr = figures["ctr"].now

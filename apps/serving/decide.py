@@ -143,11 +143,13 @@ def _rule(decision: Decision) -> None:
         tiers[np.isin(blend.ids, list(asking.shopper.seen))] = SEEN_TIER
     candidates = CandidateColumns(blend.ids, blend.scores, tiers, blend.arrival)
     decision.ruled = _ruled(decision, candidates)
+    kind = KINDS[asking.placement.kind]
     named: set[int] = set()
     fill: dict[int, str] = {}
     for tier, source, block in _fill_blocks(decision):
         trace = decision.ruled.trace
-        if tier > POOL_TIER and decision.ruled.shown and KINDS[asking.placement.kind].strict:
+        pool = decision.gathered.pool
+        if pool is not None and tier > POOL_TIER and decision.ruled.shown and kind.strict:
             break
         if not trace["missing"] and (not trace["relaxed"] or len(fill) >= RELAXED_SEARCH_MAX):
             break

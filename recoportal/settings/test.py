@@ -14,6 +14,7 @@ DATABASES = {"default": database_settings(DATABASE_URL, pool_max=0, pool_timeout
 # and task queues must be the same ones there as in the test itself.
 SHOP_NAME = "test_shop"
 SHOP_DIR = DATA_DIR / "shops" / SHOP_NAME
+MEDIA_ROOT = SHOP_DIR / "media"
 DATABASES["default"]["TEST"] = {"NAME": SHOP_NAME}
 CACHES["default"]["KEY_PREFIX"] = SHOP_NAME
 CELERY_BROKER_TRANSPORT_OPTIONS["global_keyprefix"] = f"{SHOP_NAME}:"

@@ -32,7 +32,8 @@ LATIN = re.compile(
 # Codes and kinds of events are what a storefront sends, in any language.
 CODES = frozenset(
     {
-        "home", "product", "cart", "trending", "new", "view", "click", "seen", "search", "purchase", "return",
+        "home", "product", "cart", "trending", "new", "together", "viewed", "again", "promotion", "sponsored",
+        "category", "view", "click", "seen", "search", "purchase", "return",
         "rating", "like", "favourite", "share", "play", "dislike", "popular", "trend", "personal", "content",
         "als", "ease", "English",
     }

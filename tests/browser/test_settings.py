@@ -28,7 +28,7 @@ def test_a_key_made_here_opens_the_api_until_it_is_revoked(
     browser_login(adam)
     page.goto("/settings/keys/")
     page.get_by_role("button", name="New key").click()
-    page.get_by_label("Name").fill("Storefront")
+    page.locator("#key-new").get_by_label("Name").fill("Storefront")
     page.get_by_role("button", name="Create key").click()
     key = page.locator("#api-key").inner_text()
     assert grave_findings(page) == []

@@ -22,7 +22,6 @@ from apps.merchandising.services import placements_ensure
 from apps.metrics.rollups import rollups_build
 from apps.metrics.selectors import metric_summary, period_last
 from apps.serving.models import ListBuild
-from apps.serving.remembering import exposures_flush
 from apps.serving.tasks import lists_missing_build
 from apps.training.models import ModelVersion, Recipe, VersionStatus
 from apps.training.recipes import recipe_update, recipes_ensure
@@ -125,8 +124,9 @@ def test_what_shoppers_do_comes_back_as_better_slates_and_as_figures(
     assert item not in shown, "it was bought"
     assert slate["items"][1]["sku"] not in shown, "it was turned down"
 
-    exposures_flush()
-    exposure = Exposure.objects.get(request_id=slate["request_id"])
+    shown_once = Exposure.objects.filter(request_id=slate["request_id"])
+    wait_for("the web process to store what it served", shown_once.exists, worker=worker)
+    exposure = shown_once.get()
     clicked = Interaction.objects.filter(request_id=slate["request_id"], product_id=exposure.product_ids[0])
     assert clicked.count() == 2
     assert exposure.publication_id == Placement.objects.get(code="home").live_publication_id

@@ -39,6 +39,13 @@ def test_setting_up_makes_placements_and_recipes(adam: User) -> None:
         "cart",
         "trending",
         "new",
+        "together",
+        "viewed",
+        "again",
+        "promotion",
+        "sponsored",
+        "category",
+        "search",
     }
     assert Recipe.objects.filter(active=True).count() == 8
     assert client.get("/").status_code == 200
