@@ -48,6 +48,12 @@ def _deadline() -> float | None:
     return found
 
 
+def patience_over() -> bool:
+    """Whether this thread has no time left to wait."""
+    deadline = _deadline()
+    return deadline is not None and time.monotonic() >= deadline
+
+
 class PatientConnection(psycopg.Connection[Any]):
     """A connection that keeps to the thread's patience: it closes itself when that is over."""
 

@@ -84,10 +84,16 @@ NORMALISATIONS: Mapping[str, Callable[[Doubles, NDArray[np.bool_]], Doubles]] = 
 
 
 class NormalList(NamedTuple):
-    """One source's list, normalised. ids: int64 [n], unique; gains: float64 [n], not yet weighted."""
+    """One source's list, normalised. ids: int64 [n], unique; gains: float64 [n], not yet weighted; low: the
+    least of them, 0 when there are none.
+    """
 
     ids: Ids
     gains: Doubles
+    low: float = 0.0
+
+
+NOTHING = NormalList(np.zeros(0, dtype=np.int64), np.zeros(0))
 
 
 def normal_list(raw_ids: ArrayLike, raw_scores: ArrayLike, normalisation: str = "z") -> NormalList:
@@ -103,8 +109,10 @@ def normal_list(raw_ids: ArrayLike, raw_scores: ArrayLike, normalisation: str = 
     if not len(ids):
         return NormalList(ids, scores)
     if normalise is z_normalise:
-        return NormalList(ids, _z_normal(scores))
-    return NormalList(ids, normalise(scores, np.ones(len(scores), dtype=np.bool_)))
+        gains = _z_normal(scores)
+    else:
+        gains = normalise(scores, np.ones(len(scores), dtype=np.bool_))
+    return NormalList(ids, gains, float(gains.min()))
 
 
 def _z_normal(scores: Doubles) -> Doubles:
@@ -149,21 +157,16 @@ def blend_normal(
         none = np.zeros((0, 0))
         return BlendResult(np.zeros(0, dtype=np.int64), np.zeros(0), none, none.astype(np.bool_))
     # A source of weight 0 brings no candidates either.
-    used = [found.ids if weight > 0 else found.ids[:0] for found, weight in zip(lists, weights, strict=True)]
-    candidates, inverse = distinct(np.concatenate(used))
+    used = [found if weight > 0 else NOTHING for found, weight in zip(lists, weights, strict=True)]
+    sizes = [len(found.ids) for found in used]
+    weight_each = np.asarray(weights, dtype=np.float64)
+    candidates, inverse = distinct(np.concatenate([found.ids for found in used]))
+    sources = np.arange(len(lists)).repeat(sizes)
     parts = np.empty((len(lists), len(candidates)))
+    parts[:] = (weight_each * [found.low for found in used])[:, None]
+    parts[sources, inverse] = np.concatenate([found.gains for found in used]) * weight_each.repeat(sizes)
     listed = np.zeros(parts.shape, dtype=np.bool_)
-    start = 0
-    for index, (ids, found, weight) in enumerate(zip(used, lists, weights, strict=True)):
-        if not len(ids):
-            parts[index] = 0.0
-            continue
-        gains = weight * found.gains
-        places = inverse[start : start + len(ids)]
-        parts[index] = gains.min()
-        parts[index, places] = gains
-        listed[index, places] = True
-        start += len(ids)
+    listed[sources, inverse] = True
     return BlendResult(candidates, parts.sum(axis=0), parts, listed)
 
 

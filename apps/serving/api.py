@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.contrib.auth.models import AnonymousUser
@@ -11,12 +12,15 @@ from django.views.decorators.csrf import csrf_exempt
 from apps.accounts.api_keys import ApiCaller, api_view_plain
 from apps.core.api import JSON, MethodNotAllowed, errors_answered, json_body
 from apps.core.errors import InvalidInput
+from apps.events.exposures import ExposureRow
+from apps.serving.answers import answer_of
+from apps.serving.decide import decide
 from apps.serving.parameters import request_parse
-from apps.serving.pipeline import recommend
+from apps.serving.pipeline import exposure_of, recommend
 from apps.serving.preview import PARAMETERS as PREVIEW_PARAMETERS
 from apps.serving.preview import preview_parse
 from apps.serving.reasons import reason_words
-from apps.serving.remembering import exposure_remember
+from apps.serving.remembering import BUFFER
 from apps.serving.slate import Slate, SlateRequest
 from apps.serving.traces import is_sampled, trace_keep
 
@@ -31,15 +35,15 @@ class SlateResponse(HttpResponse):
     not wait for our book-keeping. `traced`: its trace is kept then.
     """
 
-    served: Slate | None = None
+    served: ExposureRow | None = None
     traced: Slate | None = None
     for_staff = False
 
     def close(self) -> None:
         """Called by the server when the answer is out."""
         served, self.served = self.served, None
-        if served is not None:
-            exposure_remember(served)
+        if served is not None and served.product_ids:
+            BUFFER.add(served)
         traced, self.traced = self.traced, None
         if traced is not None:
             trace_keep(traced, for_staff=self.for_staff)
@@ -67,14 +71,15 @@ def recommendations_get(request: HttpRequest, placement: str) -> HttpResponse:
 @api_view_plain("GET", "POST", scope="recommend")
 def _for_client(request: HttpRequest, caller: ApiCaller, placement: str) -> HttpResponse:
     asked = _asked(request, placement)
-    if not is_sampled(placement):
-        slate = recommend(asked)
-        response = slate_response(slate)
-    else:
-        slate = recommend(replace(asked, explain=True))
-        response = slate_response(slate if asked.explain else replace(slate, trace=None))
-        response.traced = slate
-    response.served = slate
+    sampled = is_sampled(placement)
+    if not (asked.explain or sampled):
+        answer = answer_of(decide(asked))
+        response = answer_response(answer.content, answer.exposure.request_id)
+        response.served = answer.exposure
+        return response
+    slate = recommend(replace(asked, explain=True) if sampled else asked)
+    response = slate_response(slate if asked.explain else replace(slate, trace=None))
+    response.served, response.traced = exposure_of(slate), slate if sampled else None
     return response
 
 
@@ -100,8 +105,13 @@ def _is_staff(request: HttpRequest) -> bool:
 
 def slate_response(slate: Slate) -> SlateResponse:
     """The answer that says this slate; it leaves no exposure unless `served` is set."""
-    response = SlateResponse(orjson.dumps(slate_body(slate)), content_type=JSON)
-    response["X-Request-Id"] = str(slate.request_id)
+    return answer_response(orjson.dumps(slate_body(slate)), slate.request_id)
+
+
+def answer_response(content: bytes, request_id: UUID) -> SlateResponse:
+    """These bytes as the answer of the slate of this id."""
+    response = SlateResponse(content, content_type=JSON)
+    response["X-Request-Id"] = str(request_id)
     response["Cache-Control"] = "private, no-store"
     return response
 

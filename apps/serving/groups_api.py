@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from apps.accounts.api_keys import ApiCaller, api_view_plain
 from apps.core.errors import InvalidInput
 from apps.core.openapi import json_content, path_document
-from apps.serving.api import SlateResponse, slate_body, slate_response
+from apps.serving.api import answer_response, slate_body, slate_response
 from apps.serving.groups import ARTIST, BRAND, Group, groups_recommend, playlist_recommend
 from apps.serving.parameters import request_parse
+from apps.serving.pipeline import exposure_of
 from apps.serving.slate import Slate
 
 NAME_MAX = 60
@@ -47,10 +48,8 @@ def groups_get(request: HttpRequest, caller: ApiCaller, placement: str) -> HttpR
     body = slate_body(slate)
     body.pop("items")
     body |= {"of": of, "groups": [_group_body(slate, group) for group in groups]}
-    response = SlateResponse(orjson.dumps(body), content_type="application/json")
-    response["X-Request-Id"] = str(slate.request_id)
-    response["Cache-Control"] = "private, no-store"
-    response.served = slate
+    response = answer_response(orjson.dumps(body), slate.request_id)
+    response.served = exposure_of(slate)
     return response
 
 
@@ -61,7 +60,7 @@ def playlist_get(request: HttpRequest, caller: ApiCaller, placement: str) -> Htt
     by = _name("by", asked.pop("by", "") or ARTIST)
     slate = playlist_recommend(request_parse(placement, asked), by)
     response = slate_response(slate)
-    response.served = slate
+    response.served = exposure_of(slate)
     return response
 
 

@@ -5,8 +5,7 @@ with them; a shopper nobody knows costs one more for the session, as some kinds 
 products. Everything else is in the process's memory.
 """
 
-from collections.abc import Mapping
-from uuid import uuid4
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from apps.serving.decide import FILL, POOL_TIER, SEEN_TIER, Decision, decide
 from apps.serving.explain import trace_of
 from apps.serving.live import PublicationState
 from apps.serving.reasons import RULE, Reasons
-from apps.serving.slate import Slate, SlateItem, SlateRequest
+from apps.serving.slate import Slate, SlateItem, SlateRequest, request_id_make
 
 LOW_STOCK = 5
 
@@ -34,47 +33,63 @@ def recommend(request: SlateRequest, publication: PublicationState | None = None
 def slate_of(decision: Decision) -> Slate:
     """The answer for a decision."""
     asking, request = decision.asking, decision.request
-    items, pool = tuple(_items(decision)), decision.gathered.pool
-    page = [item.product_id for item in items]
-    versions = {source.source: source.version_id for source in decision.gathered.sources if source.version_id}
-    for source in {item.source for item in items if item.source in FILL} - set(versions):
-        versions[source] = asking.live.versions[source]
+    items = tuple(_items(decision))
     return Slate(
-        request_id=uuid4(),
+        request_id=request_id_make(),
         placement=asking.placement.code,
         items=items,
         rung=decision.rung,
         publication_id=asking.publication.id,
         publication_number=asking.publication.number,
-        model_versions=versions,
+        model_versions=versions_of(decision, [item.source for item in items]),
         shopper_id=asking.shopper.id,
         served_at=decision.now,
         session=request.session if asking.personalised else "",
         language=request.language,
-        charges=pool.charges(page, asking.placement.second_price) if pool and pool.offers else {},
+        charges=charges_of(decision, [item.product_id for item in items]),
         trace=trace_of(decision, items) if request.explain else None,
     )
 
 
-def _items(decision: Decision) -> list[SlateItem]:
+def versions_of(decision: Decision, mains: Iterable[str]) -> dict[str, int]:
+    """Source to the version that gave the slate its lists. mains: as of `mains_of`."""
+    sources = decision.gathered.sources
+    versions = {source.source: source.version_id for source in sources if source.version_id}
+    for source in set(mains).intersection(FILL) - set(versions):
+        versions[source] = decision.asking.live.versions[source]
+    return versions
+
+
+def charges_of(decision: Decision, page: Sequence[int]) -> dict[int, tuple[int, float]]:
+    """Of a page's product ids the sponsored ones, each with its campaign and what a click costs it."""
+    pool = decision.gathered.pool
+    if pool is None or not pool.offers:
+        return {}
+    return pool.charges(page, decision.asking.placement.second_price)
+
+
+def mains_of(decision: Decision, page: Sequence[int]) -> list[tuple[str, Sequence[float]]]:
+    """For each product of the page the source that gave it the most, and the gains from all sources."""
     blend, names = decision.blend, [source.source for source in decision.gathered.sources]
-    page = np.array([item.product_id for item in decision.ruled.items], dtype=np.int64)
-    places, columns = np.nonzero(page[:, None] == blend.ids)
-    parts = blend.parts[:, columns]
-    # Of sources that list the item the one that gave it the most, the first of equals.
-    best = np.where(blend.listed[:, columns], parts, -np.inf).argmax(axis=0) if len(columns) else columns
-    blended = {
-        place: (names[main], gains)
-        for place, main, gains in zip(places.tolist(), best.tolist(), parts.T.tolist(), strict=True)
-    }
+    mains: list[tuple[str, Sequence[float]]] = [(decision.fill.get(pk, RULE), ()) for pk in page]
+    places, columns = (np.array(page, dtype=np.int64)[:, None] == blend.ids).nonzero()
+    if len(columns):
+        parts = blend.parts[:, columns]
+        # Of sources that list the item the one that gave it the most, the first of equals.
+        best = np.where(blend.listed[:, columns], parts, -np.inf).argmax(axis=0)
+        for place, main, gains in zip(places.tolist(), best.tolist(), parts.T.tolist(), strict=True):
+            mains[place] = (names[main], gains)
+    return mains
+
+
+def _items(decision: Decision) -> Iterator[SlateItem]:
+    names = [source.source for source in decision.gathered.sources]
+    mains = mains_of(decision, [item.product_id for item in decision.ruled.items])
     reasons = Reasons(decision)
-    items = []
-    for place, ruled in enumerate(decision.ruled.items):
+    for ruled, shown, (main, gains) in zip(decision.ruled.items, decision.ruled.shown, mains, strict=True):
         facts = decision.asking.catalogue.items[ruled.product_id]
-        main, gains = blended.get(place) or (decision.fill.get(ruled.product_id, RULE), ())
-        reason = reasons.of(ruled, facts, main)
-        items.append(_item(decision, ruled, facts, main, dict(zip(names, gains, strict=False)), reason))
-    return items
+        reason = reasons.of(ruled.product_id, shown.pin is not None, facts, main)
+        yield _item(decision, ruled, facts, main, dict(zip(names, gains, strict=False)), reason)
 
 
 def _item(

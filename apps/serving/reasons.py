@@ -9,7 +9,6 @@ from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
 from apps.merchandising.blends import DISCOUNT, DUE, GIVEN, NEWNESS, OWN_SOURCES
-from apps.merchandising.rules import RuledItem
 from apps.serving.candidates import POPULAR, TREND
 from apps.serving.catalogue import NEW_DAYS, CatalogueItem
 from apps.serving.decide import CATALOGUE, Decision
@@ -81,12 +80,16 @@ class Reasons:
         self._new_since = decision.now.timestamp() - NEW_DAYS * 86_400
         self._arrivals = self._pool is not None and self._pool.source == NEWNESS
 
-    def of(self, ruled: RuledItem, facts: CatalogueItem, source: str) -> tuple[str, int | None]:
+        # By source, where it is the same for each of its products.
+        self._fixed: dict[str, tuple[str, None]] = {}
+
+    def of(self, product_id: int, pinned: bool, facts: CatalogueItem, source: str) -> tuple[str, int | None]:
         """The code for a product of the slate and the product it stands on. source: what gave it the most."""
-        product_id = ruled.product_id
+        if not pinned and (fixed := self._fixed.get(source)) is not None:
+            return fixed
         if self._pool is not None and product_id in self._pool.offers:
             return "sponsored", None
-        if source == RULE or any(effect.code == "pinned" for effect in ruled.effects):
+        if source == RULE or pinned:
             return "chosen", None
         if source == DUE and self._pool is not None:
             cycle = self._pool.cycles.get(product_id)
@@ -109,8 +112,11 @@ class Reasons:
             return "new_for_you", None
         if not lists.seeds:
             code = FOR_SHOPPER.get(family, "for_you")
-            known = code != "bought_before" or product_id in self._shopper.bought
-            return (code if known else "for_you"), None
+            if code == "bought_before":
+                return (code if product_id in self._shopper.bought else "for_you"), None
+            if self._pool is None:
+                self._fixed[source] = (code, None)
+            return code, None
         seed = next((seed for seed, stored in lists.seeds if product_id in stored.ids), None)
         if seed is None:
             return "for_you", None
@@ -121,11 +127,15 @@ class Reasons:
 
 def reason_words(item: SlateItem, language: str) -> str:
     """The reason in this language (zh… Chinese, else English); "" when the item has none."""
-    code, _colon, number = item.reason.partition(":")
+    return words_of(item.reason, item.reason_title, language)
+
+
+def words_of(reason: str, title: str, language: str) -> str:
+    """A reason's code in words; title: of the product it stands on."""
+    code, _colon, number = reason.partition(":")
     template = _templates("zh-hans" if language.startswith("zh") else "en").get(code)
     if template is None:
         return ""
-    title = item.reason_title
     if len(title) > TITLE_MAX:
         title = title[: TITLE_MAX - 1].rstrip() + ELLIPSIS
     return template.format(title=title, number=number) if "{" in template else template

@@ -4,38 +4,36 @@ Importing adds their URLs. What they answer is the first slate of the placement,
 """
 
 from dataclasses import replace
-from uuid import uuid4
 
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
 from apps.accounts.api_keys import ApiCaller, api_view_plain
-from apps.core.api import JSON
-from apps.serving.api import SlateResponse, slate_response
-from apps.serving.pipeline import recommend
-from apps.serving.slate import Slate, SlateRequest
+from apps.events.exposures import ExposureRow
+from apps.serving.api import answer_response, slate_response
+from apps.serving.pipeline import exposure_of, recommend
+from apps.serving.slate import SlateRequest, request_id_make
 from recoportal import urls
 
 PLACEMENT = "home"
-_known: list[tuple[Slate, bytes]] = []
+_known: list[tuple[ExposureRow, bytes]] = []
 
 
-def slate_known() -> tuple[Slate, bytes]:
-    """One slate of 20 and its answer."""
+def slate_known() -> tuple[ExposureRow, bytes]:
+    """What is remembered of one slate of 20, and its answer."""
     if not _known:
         slate = recommend(SlateRequest(placement=PLACEMENT, n=20))
-        _known.append((slate, slate_response(slate).content))
+        _known.append((exposure_of(slate), slate_response(slate).content))
     return _known[0]
 
 
 def answer() -> HttpResponse:
     """The same bytes every time, remembered as a slate of its own."""
-    slate, content = slate_known()
-    response = SlateResponse(content, content_type=JSON)
-    response.served = replace(slate, request_id=uuid4())
-    response["X-Request-Id"] = str(response.served.request_id)
-    response["Cache-Control"] = "private, no-store"
+    exposure, content = slate_known()
+    served = replace(exposure, request_id=request_id_make())
+    response = answer_response(content, served.request_id)
+    response.served = served
     return response
 
 

@@ -32,9 +32,7 @@ def page_quick(
     groups: set[int] = set()
     slots: dict[int, Shown] = {}
     if plan.pins:
-        pinning = _Pinning(ranking, facts, plan, head, groups, pots)
-        if not pinning.place(slots, n=n, at=at, excluded=excluded):
-            return None
+        _Pinning(ranking, facts, plan, head, groups, pots).place(slots, n=n, at=at, excluded=excluded)
     needed, blocked = n - len(slots), False
     fill: list[Shown] = []
     for place, group in enumerate(head.groups):
@@ -94,8 +92,8 @@ class _Pinning:
         self.groups, self.pots = groups, pots
         self._places: dict[int, int] = {}
 
-    def place(self, slots: dict[int, Shown], *, n: int, at: float, excluded: Mapping[int, str]) -> bool:
-        """Fill `slots` (1 is first); False when it takes more than the head to do so."""
+    def place(self, slots: dict[int, Shown], *, n: int, at: float, excluded: Mapping[int, str]) -> None:
+        """Fill `slots` (1 is first)."""
         bit = 0
         for pin in self.plan.pins:
             named = isinstance(pin.target, ProductTarget)
@@ -108,36 +106,42 @@ class _Pinning:
             shown = self._named(pin, at, excluded) if named else self._best(pin, 1 << mine)
             if shown is not None:
                 slots[slot] = shown
-            elif not named and not self.head.whole:
-                return False
-        return True
 
     def _best(self, pin: Pin, bit: int) -> Shown | None:
-        """The first candidate of the head that the pin's target names."""
+        """The first candidate that the pin's target names."""
         head, groups = self.head, self.groups
         for place, bits in enumerate(head.pins):
             if bits & bit and head.groups[place] not in groups:
                 self._take(head.groups[place], head.pots[place] if head.pots else [])
                 shown = head.ids[place], head.scores[place], head.adjusted[place], head.tiers[place]
                 return Shown(*shown, pin)
+        for product_id in () if head.whole else self.ranking.matching(pin):
+            if self._taken(product_id):
+                return self._found(product_id, pin)
         return None
 
     def _named(self, pin: Pin, at: float, excluded: Mapping[int, str]) -> Shown | None:
         """The first named product that passes the gates, candidate or not."""
-        columns, by_sku = self.ranking.columns, self.facts.by_sku
+        by_sku = self.facts.by_sku
         for sku in pin.target.skus if isinstance(pin.target, ProductTarget) else ():
             known = by_sku.get(sku)
             if known is None or known.product_id in excluded or known.unavailable(at) is not None:
                 continue
             if self.plan.verdict(known).gate:
                 continue
-            row = columns.products.row(known.product_id)
-            if row == UNKNOWN or (group := int(columns.products.groups[row])) in self.groups:
-                continue
-            columns.judge(row)
-            self._take(group, columns.pots[row].tolist())
-            return self._found(known.product_id, pin)
+            if self._taken(known.product_id):
+                return self._found(known.product_id, pin)
         return None
+
+    def _taken(self, product_id: int) -> bool:
+        """Take this product, unless it or a variant of it is on the page."""
+        columns = self.ranking.columns
+        row = columns.products.row(product_id)
+        if row == UNKNOWN or (group := int(columns.products.groups[row])) in self.groups:
+            return False
+        columns.judge(row)
+        self._take(group, columns.pots[row].tolist())
+        return True
 
     def _found(self, product_id: int, pin: Pin) -> Shown:
         places = self._places

@@ -99,8 +99,8 @@ class Drop:
 class Shown(NamedTuple):
     """One place of the slate, without what explains it.
 
-    score, adjusted, tier: as of `RuledItem`. pin: the rule that put it there. admitted_by: the limit that gave
-    way for it.
+    score, adjusted, tier: as of `RuledItem`. pin: the rule that put it there. admitted_by: the limit that
+    gave way for it.
     """
 
     product_id: int
