@@ -13,6 +13,7 @@ from typing import Any
 
 PATIENCE_SECONDS = 20.0
 PAUSE_SECONDS = 0.1
+AGAIN_SECONDS = 0.1
 SHOPPERS, PRODUCTS = 300, 900
 BROKEN = (http.client.HTTPException, ConnectionError)
 
@@ -56,8 +57,8 @@ class Load:
     """Threads that ask and report until stopped. answers: of slates, in order.
 
     Events are sent again, with the same ids, until they are acknowledged, as any client must. A question
-    whose connection breaks is asked once more on a new one, as proxies do with a GET; broken a second time it
-    failed. acknowledged: ids. refused: how many posts were not.
+    whose connection breaks is asked once more on a new one, AGAIN_SECONDS later as `recoportal.client` does;
+    broken a second time it failed. acknowledged: ids. refused: how many posts were not.
     """
 
     def __init__(self, port: int, key: str, name: str) -> None:
@@ -95,6 +96,7 @@ class Load:
             try:
                 status, body = caller.call("GET", path)
             except BROKEN:
+                time.sleep(AGAIN_SECONDS)
                 continue
             except OSError:
                 break
