@@ -22,6 +22,12 @@ document.addEventListener("click", async (event) => {
 document.querySelectorAll("dialog[data-open-now]").forEach((dialog) => dialog.showModal());
 document.querySelector("[data-focus]")?.focus({ preventScroll: false });
 
+// Tabs that do not fit scroll: the page's own must be among those in sight.
+document.querySelectorAll(".rp-tabs > [aria-current=page]").forEach((tab) => {
+    const bar = tab.parentElement;
+    bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+});
+
 // A file field that takes what is dropped on it and says what was chosen.
 document.querySelectorAll("[data-file]").forEach((zone) => {
     const field = zone.querySelector("input[type=file]");

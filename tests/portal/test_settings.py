@@ -8,7 +8,7 @@ from django.test import Client
 from apps.accounts.models import ApiClient, AuditEntry, ShopSettings, User
 from apps.accounts.services import api_client_create
 from apps.merchandising.models import Placement
-from apps.merchandising.services import placement_create
+from apps.merchandising.services import placement_create, placement_update
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +121,25 @@ def test_a_taken_code_is_refused_in_the_dialog(maya: User) -> None:
     assert b"already" in answer.content
     assert b"data-open-now" in answer.content
     assert Placement.objects.count() == 1
+
+
+def test_what_few_placements_need_folds_until_it_is_set(maya: User) -> None:
+    client = logged_in(maya)
+    placement = placement_create(code="footer", name="Footer", kind="shopper")
+    ask = f"/settings/placements/{placement.pk}/ask/edit/"
+    folds = client.get(ask).content.decode().split("<details")[1:]
+    assert len(folds) == 2
+    assert not any(" open>" in fold.split("<summary")[0] for fold in folds)
+    placement_update(placement=placement, bought_days=30)
+    opened = [
+        " open>" in fold.split("<summary")[0]
+        for fold in client.get(ask).content.decode().split("<details")[1:]
+    ]
+    assert opened == [True, False]
+    wrong = client.post(
+        f"/settings/placements/{placement.pk}/do/edit/", {"name": "Footer", "page_size": 4, "trace_share": 7}
+    )
+    assert " open>" in wrong.content.decode().split("<details")[2].split("<summary")[0]
 
 
 @pytest.mark.parametrize("name", ["ana", "mel"])

@@ -63,7 +63,15 @@ class ShopForm(StartForm):
 
 
 class PlacementForm(PortalForm):
-    """A spot on the storefront."""
+    """A spot on the storefront: what each has to say, and what few need, in groups that fold."""
+
+    groups = (
+        (
+            _("What the shopper knows already"),
+            ("repeat_purchases", "bought_days", "seen_action", "seen_minutes"),
+        ),
+        (_("Sponsors and kept traces"), ("second_price", "trace_share")),
+    )
 
     name = forms.CharField(label=_("Name"), max_length=80, help_text=_("What your team calls it: Home page."))
     code = forms.SlugField(
@@ -116,6 +124,24 @@ class PlacementForm(PortalForm):
         required=False,
         help_text=_("0.01 keeps one in a hundred for Inspect; each kept one takes some milliseconds."),
     )
+
+    @property
+    def first(self) -> list[forms.BoundField]:
+        """The fields outside the groups."""
+        folded = {name for _title, names in self.groups for name in names}
+        return [field for field in self if field.name not in folded]
+
+    @property
+    def folded(self) -> list[tuple[str, list[forms.BoundField], bool]]:
+        """Title, fields and whether to show them at once: one of them has an error or is not as in a new
+        placement.
+        """
+        found = []
+        for title, names in self.groups:
+            fields = [self[name] for name in names]
+            said = any(field.errors or (field.value() or 0) != (field.field.initial or 0) for field in fields)
+            found.append((str(title), fields, said))
+        return found
 
     def clean(self) -> dict[str, Any]:
         """What is left empty is as in a new placement."""
