@@ -112,13 +112,15 @@ class Memory:
         known = {key: self._lists.get(key, _NEVER) for key in keys}
         missing = [key for key, entry in known.items() if not self._is_fresh(entry, now)]
         if missing and not self.away:
+            # Whether there are none is seen by the query only if it looks for all of them.
+            second = otherwise if len(missing) == len(known) else ()
             try:
                 with Patience(READ_SECONDS):
-                    read = lists_read(missing, otherwise if len(missing) == len(known) else ())
+                    read = lists_read(missing, second)
             except OUTAGE as error:
                 self.outage(error)
             else:
-                asked = missing if any(key in read for key in missing) else [*missing, *otherwise]
+                asked = missing if any(key in read for key in missing) else [*missing, *second]
                 entries = {key: (now, read.get(key)) for key in asked}
                 self._keep(self._lists, entries, LISTS_REMEMBERED)
                 known |= {key: entries[key] for key in missing}

@@ -1,5 +1,6 @@
 """What a process keeps for a while: asked once, given up in time, and at once where something new is live."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.catalog.models import Product
 from apps.core import clock
 from apps.events.models import Shopper
+from apps.merchandising.services import placement_create
 from apps.serving import memory
 from apps.serving.models import CandidateList, ListBuild, ListScope
 from apps.serving.pipeline import recommend
@@ -114,6 +116,23 @@ def test_a_shopper_who_gets_lists_is_served_from_them_soon(shopper: Shopper, tim
     )
     time.now += 2.5
     assert recommend(request).rung == "shopper"
+
+
+def test_looking_for_some_of_a_shoppers_lists_does_not_forget_those_of_the_visit(
+    shopper: Shopper, time: Clock
+) -> None:
+    """That one source has nothing for the shopper is still known when it is asked what another has."""
+    seen = Product.objects.get(sku="p03").pk
+    for source in ("als", "ease"):
+        version_make(source, {(ListScope.ITEM, seen): ["p04", "p05"]})
+    version_make("popular", {(ListScope.EVERYONE, 0): ["p20", "p21"]})
+    home_make({"als": 1.0})
+    placement_create(code="second", name="Second", kind="shopper", weights={"als": 1.0, "ease": 1.0})
+    events_record(event("view", shopper="s1", sku="p03"))
+    assert recommend(HOME).rung == "session"
+    time.now += 1.2
+    assert recommend(replace(HOME, placement="second")).rung == "session"
+    assert recommend(HOME).rung == "session"
 
 
 @pytest.mark.parametrize(
