@@ -179,14 +179,15 @@ def inbox_consumer(committed_db: None, tmp_path: Path) -> Iterator[RealProcess]:
 
 @pytest.fixture
 def live_site_start(committed_db: None, tmp_path: Path) -> Iterator[Callable[..., RealProcess]]:
-    """Give `start(port=0, **environment)`: the site behind granian, answering when the call returns."""
+    """Give `start(port=0, workers=1, **environment)`: the site behind granian, answering on return."""
     started: list[RealProcess] = []
 
-    def start(port: int = 0, **extra: str) -> RealProcess:
+    def start(port: int = 0, workers: int = 1, **extra: str) -> RealProcess:
         port = port or free_port()
         site = process_start(
             ["-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-             "--workers", "1", "--blocking-threads", "2", "--no-ws", "recoportal.wsgi:application"],
+             "--workers", str(workers), "--blocking-threads", "2", "--respawn-failed-workers",
+             "--workers-kill-timeout", "3", "--no-ws", "recoportal.wsgi:application"],
             tmp_path / f"web{len(started)}.log",
             **extra,
         )  # fmt: skip

@@ -9,7 +9,14 @@ from recoportal.settings.base import *
 SECRET_KEY = "test-only-key-that-signs-nothing-of-value"
 ALLOWED_HOSTS = ["*"]
 # A pool's idle connections would stop Django from dropping the test database.
-DATABASES = {"default": database_settings(DATABASE_URL, pool_max=0, pool_timeout=5)}
+# A test's own web server may have one: it ends before that.
+DATABASES = {
+    "default": database_settings(
+        DATABASE_URL,
+        pool_max=ENV.get_int("RECOPORTAL_DB_POOL_MAX") if ENV.text("RECOPORTAL_DB_POOL_MAX") else 0,
+        pool_timeout=5,
+    )
+}
 # A worker or web process started by a test opens the test database by its name; shop folder, cache keys
 # and task queues must be the same ones there as in the test itself.
 SHOP_NAME = "test_shop"

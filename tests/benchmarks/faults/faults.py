@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import psycopg
 import redis
@@ -126,6 +128,31 @@ def publication_half_written(servers: Servers, load: Load) -> Iterator[None]:
     servers.ask("UPDATE merchandising_placement SET live_publication_id = %s WHERE code = 'home'", [before])
 
 
+@contextmanager
+def artifact_truncated(servers: Servers, load: Load) -> Iterator[None]:
+    """The file of a new live model is cut in half when its lists are to be built, and whole again later.
+
+    It is over when they are built. Lists that failed are given out again after two minutes: not waited for.
+    """
+    version, name = servers.django("artifact.make()").split()
+    path = Path(name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    servers.django("artifact.give_out()")
+    yield
+    built = "SELECT completed_at IS NOT NULL FROM serving_listbuild WHERE version_id = %s"
+    if servers.ask(built, [version]) != [(False,)]:
+        raise RuntimeError("lists were built from a damaged file, or nobody tried")
+    path.write_bytes(whole)
+    servers.ask("UPDATE serving_listbuild SET sent_at = now() - interval '1 hour'")
+    servers.django("artifact.give_out()")
+    deadline = time.monotonic() + 30
+    while servers.ask(built, [version]) != [(True,)]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("the lists of a whole file were not built")
+        time.sleep(0.2)
+
+
 FAULTS: dict[str, Fault] = {
     "postgres_stopped": frozen("postgres"),
     "postgres_killed": killed("postgres"),
@@ -139,6 +166,7 @@ FAULTS: dict[str, Fault] = {
     "inbox_full": inbox_full,
     "workers_killed": workers_killed,
     "web_worker_killed": web_worker_killed,
+    "artifact_truncated": artifact_truncated,
     "publication_half_written": publication_half_written,
 }
 # These are over as soon as they happened.

@@ -35,6 +35,7 @@ MAKE = (
     "import django; django.setup(); from tests.benchmarks.serving.shop import main; "
     "main(products=1000, shoppers=400)"
 )
+CALL = "import django; django.setup(); from tests.benchmarks.faults import artifact; {}"
 WORKERS = 2
 INBOX_MB = 4
 
@@ -60,6 +61,18 @@ class Servers:
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             cursor = connection.execute(query.encode(), values)
             return cursor.fetchall() if cursor.description else []
+
+    def django(self, call: str) -> str:
+        """What a function of `artifact` prints last, in a process of its own."""
+        done = subprocess.run(
+            [sys.executable, "-c", CALL.format(call)],
+            cwd=BASE_DIR,
+            env={**os.environ, "RECOPORTAL_DB_POOL_MAX": "0"},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
 
     def valkey(self) -> redis.Redis:
         """The inbox's server."""
