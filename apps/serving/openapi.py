@@ -122,6 +122,8 @@ def _whole(low: int, high: int) -> dict[str, Any]:
     return {"type": "integer", "minimum": low, "maximum": high}
 
 
+# Of the context: parsed, so that storefronts may send it, but the engine reads the region alone.
+UNUSED = "Checked; does not change slates yet."
 FLAG = {"type": "string", "enum": ["0", "1", "false", "true"]}
 PRICE = {"type": "number", "minimum": 0, "maximum": PRICE_MAX}
 ATTRIBUTES = {
@@ -158,12 +160,12 @@ ASKED: tuple[tuple[str, str, dict[str, Any]], ...] = (
         f"Skus in your order, at most {RANK_MAX}: only these, put in the shopper's order (search results).",
         _texts(RANK_MAX, SKU_MAX),
     ),
-    ("device", "What the visitor looks at.", {"type": "string", "enum": list(DEVICES)}),
-    ("hour", "Hour of the visitor's day; else of the shop's clock.", _whole(0, 23)),
-    ("weekday", "1 is Monday, 7 Sunday; else today.", _whole(1, 7)),
+    ("device", f"What the visitor looks at. {UNUSED}", {"type": "string", "enum": list(DEVICES)}),
+    ("hour", f"Hour of the visitor's day. {UNUSED}", _whole(0, 23)),
+    ("weekday", f"1 is Monday, 7 Sunday. {UNUSED}", _whole(1, 7)),
     ("region", "Where the visitor is; else the region of a shopper who agreed to its use.", _text("region")),
-    ("season", "Season where the visitor is.", {"type": "string", "enum": list(SEASONS)}),
-    ("referrer", "How the visit began.", {"type": "string", "enum": list(REFERRERS)}),
+    ("season", f"Season where the visitor is. {UNUSED}", {"type": "string", "enum": list(SEASONS)}),
+    ("referrer", f"How the visit began. {UNUSED}", {"type": "string", "enum": list(REFERRERS)}),
     ("in_category", "Only products of this category and those below it.", _text("in_category")),
     ("brand", "Only products of these brands.", _texts(BRANDS_MAX, NAME_MAX)),
     ("price_min", "Only products of this price or more.", PRICE),

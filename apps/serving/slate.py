@@ -55,8 +55,9 @@ class Rung(StrEnum):
 class Context:
     """Where and when a slate is asked for; "" and None: not known.
 
-    device, season, referrer: a code of DEVICES, SEASONS, REFERRERS. hour: 0 to 23, weekday: 1 (Monday) to 7,
-    both of the shop's time zone; None for those of the moment. region: as shoppers have it.
+    region: as shoppers have it; chooses the lists of a region. The others are checked and change no slate
+    yet. device, season, referrer: a code of DEVICES, SEASONS, REFERRERS. hour: 0 to 23, weekday: 1 (Monday)
+    to 7, of the visitor's clock.
     """
 
     device: str = ""
