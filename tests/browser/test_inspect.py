@@ -71,3 +71,17 @@ def test_the_page_speaks_chinese_in_the_dark_on_a_phone(
     assert grave_findings(page) == []
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
+
+
+def test_a_shoppers_wish_is_noted_beside_what_they_did(
+    page: Page, browser_login: Login, maya: User, shop: SmallShop
+) -> None:
+    browser_login(maya)
+    page.goto("/inspect/?placement=home&shopper=shopper-1")
+    page.get_by_role("button", name="Change what this shopper wants").click()
+    dialog = page.locator("#modal")
+    expect(dialog.get_by_role("heading", name="Nothing personal for shopper-1")).to_be_visible()
+    assert grave_findings(page) == []
+    dialog.get_by_role("button", name="Nothing personal").click()
+    expect(page.locator(".rp-wish")).to_contain_text("Nothing personal")
+    assert grave_findings(page) == []

@@ -50,8 +50,15 @@ def test_a_placement_is_cloned_and_archived_by_its_name(
     browser_login(maya)
     page.goto("/settings/placements/")
     assert grave_findings(page) == []
-    page.get_by_role("button", name="Clone Home page").click()
     dialog = page.locator("#modal")
+    page.get_by_role("button", name="Edit Home page").click()
+    expect(dialog.get_by_label("Just looked at means within so many minutes")).to_be_hidden()
+    dialog.get_by_text("What the shopper knows already").click()
+    dialog.get_by_label("Just looked at means within so many minutes").fill("30")
+    assert grave_findings(page) == []
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("“Home page” is saved.")).to_be_visible()
+    page.get_by_role("button", name="Clone Home page").click()
     dialog.get_by_label("Name of the copy").fill("Footer")
     dialog.get_by_label("Code of the copy").fill("footer")
     dialog.get_by_role("button", name="Clone", exact=True).click()
