@@ -16,9 +16,9 @@ class Kind:
     """rungs: looked for in this order, the first that has lists is used.
 
     pooled: it shows only some products (`serving.pools`). own: the source without a model that scores those.
-    strict: a slate of its pool that is too short is not filled with other products, unless it would be empty. seeds:
-    lists of so many products are combined, the last ones. repeats: shows what was bought, whatever the
-    placement says.
+    strict: a slate of its pool that is too short is not filled with other products, unless it would be empty.
+    seeds: lists of so many products are combined, the last ones. repeats: shows what was bought, whatever
+    the placement says.
     """
 
     rungs: tuple[Rung, ...]

@@ -167,6 +167,10 @@ class ProductColumns:
         return found
 
 
+Entry = tuple[int, int, int, list[int]]
+NO_ENTRY: Entry = (UNKNOWN, 0, 0, [])
+
+
 class PlanColumns:
     """What a plan says of products, by row of `products`; judged when first asked.
 
@@ -182,6 +186,8 @@ class PlanColumns:
         self.strength = np.zeros(products.size)
         self.pins = np.zeros(products.size, dtype=np.uint64)
         self.pots = np.full((products.size, len(plan.limits[:POT_LIMITS])), NO_POT, dtype=np.int32)
+        # Of each row what arranging a page asks: id, group, pins and pots.
+        self.entries: list[Entry] = [NO_ENTRY] * products.size
         self._pot_numbers: dict[tuple[int, str], int] = {}
         self._next_pot = itertools.count()
         self._changes_seen = 0
@@ -216,6 +222,8 @@ class PlanColumns:
         )
         for place, bucket in enumerate(verdict.buckets[:POT_LIMITS]):
             self.pots[row, place] = NO_POT if bucket is None else self._pot_number(place, bucket)
+        product_id, group = facts.product_id, int(self.products.groups[row])
+        self.entries[row] = (product_id, group, int(self.pins[row]), self.pots[row].tolist())
         self._judged[row] = True
         if self.products.facts[row] is not facts:  # replaced meanwhile: that it is in `changes` may be seen
             self._judged[row] = False

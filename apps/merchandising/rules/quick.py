@@ -35,19 +35,18 @@ def page_quick(
         _Pinning(ranking, facts, plan, head, groups, pots).place(slots, n=n, at=at, excluded=excluded)
     needed, blocked = n - len(slots), False
     fill: list[Shown] = []
-    for place, group in enumerate(head.groups):
+    for place, (product_id, group, _pins, counted) in enumerate(head.entries):
         if len(fill) >= needed:
             break
         if group in groups:
             continue
         if pots.limits:
-            counted = head.pots[place]
             if pots.full(counted):
                 blocked = True
                 continue
             pots.add(counted)
         groups.add(group)
-        fill.append(Shown(head.ids[place], head.scores[place], head.adjusted[place], head.tiers[place]))
+        fill.append(Shown(product_id, head.scores[place], head.adjusted[place], head.tiers[place]))
     if len(fill) < needed and (blocked or not head.whole):
         return None  # a limit must give way, or there is more to look at
     return tuple(assembled(slots, fill))
@@ -110,10 +109,10 @@ class _Pinning:
     def _best(self, pin: Pin, bit: int) -> Shown | None:
         """The first candidate that the pin's target names."""
         head, groups = self.head, self.groups
-        for place, bits in enumerate(head.pins):
-            if bits & bit and head.groups[place] not in groups:
-                self._take(head.groups[place], head.pots[place] if head.pots else [])
-                shown = head.ids[place], head.scores[place], head.adjusted[place], head.tiers[place]
+        for place, (product_id, group, pins, pots) in enumerate(head.entries):
+            if pins & bit and group not in groups:
+                self._take(group, pots)
+                shown = product_id, head.scores[place], head.adjusted[place], head.tiers[place]
                 return Shown(*shown, pin)
         for product_id in () if head.whole else self.ranking.matching(pin):
             if self._taken(product_id):
@@ -146,7 +145,7 @@ class _Pinning:
     def _found(self, product_id: int, pin: Pin) -> Shown:
         places = self._places
         if not places:
-            places.update((pk, place) for place, pk in reversed(list(enumerate(self.head.ids))))
+            places.update((pk, place) for place, (pk, *_) in reversed(list(enumerate(self.head.entries))))
         place = places.get(product_id)
         if place is not None:
             head = self.head

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.merchandising.rules.columns import PIN_BITS, CandidateColumns, Ids
+from apps.merchandising.rules.columns import PIN_BITS, CandidateColumns, Entry, Ids
 from apps.merchandising.rules.plan import Plan
 from apps.merchandising.rules.slate import Candidate
 from apps.merchandising.rules.table import FactsTable
@@ -24,19 +24,15 @@ Places = NDArray[np.intp]
 
 
 class Head(NamedTuple):
-    """The first candidates in order; all equally long, but [] of pins and pots when the plan has none.
+    """The first candidates in order; all equally long.
 
-    adjusted: score with boosts and buries. groups, pins, pots: see `ProductColumns` and `PlanColumns`. whole:
-    these are all candidates.
+    entries: see `PlanColumns`. adjusted: score with boosts and buries. whole: these are all candidates.
     """
 
-    ids: list[int]
+    entries: list[Entry]
     scores: list[float]
     adjusted: list[float]
     tiers: list[int]
-    groups: list[int]
-    pins: list[int]
-    pots: list[list[int]]
     whole: bool
 
 
@@ -169,15 +165,12 @@ class HeadRanking:
         """The first candidates in order, as columns."""
         in_head, every, columns = self._in_head(), self._all, self.columns
         places = self._ordered(self._open if in_head is None else self._open[in_head])
-        rows = self._rows[places]
+        entries = columns.entries
         return Head(
-            every.ids[places].tolist(),
+            [entries[row] for row in self._rows[places].tolist()],
             every.scores[places].tolist(),
             (-self._key[places]).tolist(),
             [0] * len(places) if self._flat else every.tiers[places].tolist(),
-            columns.products.groups[rows].tolist(),
-            columns.pins[rows].tolist() if self._plan.target_pins else [],
-            columns.pots[rows].tolist() if self._plan.limits else [],
             in_head is None,
         )
 
