@@ -89,7 +89,6 @@ class _Pinning:
     ) -> None:
         self.ranking, self.facts, self.plan, self.head = ranking, facts, plan, head
         self.groups, self.pots = groups, pots
-        self._places: dict[int, int] = {}
 
     def place(self, slots: dict[int, Shown], *, n: int, at: float, excluded: Mapping[int, str]) -> None:
         """Fill `slots` (1 is first)."""
@@ -143,10 +142,7 @@ class _Pinning:
         return True
 
     def _found(self, product_id: int, pin: Pin) -> Shown:
-        places = self._places
-        if not places:
-            places.update((pk, place) for place, (pk, *_) in reversed(list(enumerate(self.head.entries))))
-        place = places.get(product_id)
+        place = next((at for at, entry in enumerate(self.head.entries) if entry[0] == product_id), None)
         if place is not None:
             head = self.head
             return Shown(product_id, head.scores[place], head.adjusted[place], head.tiers[place], pin)
