@@ -7,8 +7,8 @@ case "${1:-web}" in
     # Static files are named by their content: every web container may collect them, into its own data folder.
     python manage.py collectstatic --noinput --verbosity 0
     exec granian --interface wsgi --host "${RECOPORTAL_HOST:-0.0.0.0}" --port "${RECOPORTAL_PORT:-8000}" \
-      --workers "${RECOPORTAL_WEB_WORKERS:-$(nproc)}" --blocking-threads 2 --respawn-failed-workers --no-ws \
-      recoportal.wsgi:application
+      --workers "${RECOPORTAL_WEB_WORKERS:-$(nproc)}" --blocking-threads 2 --respawn-failed-workers --workers-kill-timeout 3 \
+      --no-ws recoportal.wsgi:application
     ;;
   inbox)
     export RECOPORTAL_DB_POOL_MAX=0
