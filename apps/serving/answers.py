@@ -12,7 +12,7 @@ import orjson
 from apps.events.exposures import ExposureRow
 from apps.serving.catalogue import CatalogueItem
 from apps.serving.decide import SEEN_TIER, Decision
-from apps.serving.pipeline import charges_of, main_names, versions_of
+from apps.serving.pipeline import charges_of, mains_of, versions_of
 from apps.serving.reasons import Reasons, words_of
 from apps.serving.slate import request_id_make
 
@@ -36,7 +36,7 @@ def answer_of(decision: Decision) -> Answer:
     shown = decision.ruled.shown
     catalogue, offers = asking.catalogue.items, pool.offers if pool is not None else {}
     page = [place.product_id for place in shown]
-    mains = main_names(decision, page)
+    mains = [main for main, _gains in mains_of(decision, page)]
     reason_of = Reasons(decision).of
     items = []
     for position, (place, source) in enumerate(zip(shown, mains, strict=True), 1):

@@ -63,21 +63,12 @@ class StoredList:
     ids: Ids
     scores: Floats
     _normal: tuple[str, NormalList] | None = field(default=None, init=False, repr=False)
-    _gains: tuple[str, dict[int, float]] | None = field(default=None, init=False, repr=False)
 
     def normal(self, normalisation: str) -> NormalList:
         """The list as the blender takes it; made once."""
         known = self._normal
         if known is None or known[0] != normalisation:
             known = self._normal = (normalisation, normal_list(self.ids, self.scores, normalisation))
-        return known[1]
-
-    def gains(self, normalisation: str) -> dict[int, float]:
-        """Product to its normalised score; made once."""
-        known = self._gains
-        if known is None or known[0] != normalisation:
-            ids, gains, _low = self.normal(normalisation)
-            known = self._gains = (normalisation, dict(zip(ids.tolist(), gains.tolist(), strict=True)))
         return known[1]
 
 

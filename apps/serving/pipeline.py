@@ -5,7 +5,6 @@ with them; a shopper nobody knows costs one more for the session, as some kinds 
 products. Everything else is in the process's memory.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -81,21 +80,6 @@ def mains_of(decision: Decision, page: Sequence[int]) -> list[tuple[str, Sequenc
         for place, main, gains in zip(places.tolist(), best.tolist(), parts.T.tolist(), strict=True):
             mains[place] = (names[main], gains)
     return mains
-
-
-def main_names(decision: Decision, page: Sequence[int]) -> list[str]:
-    """The sources of `mains_of` alone, found in the lists of a page that is short beside the blend."""
-    normalisation = decision.asking.publication.normalisation
-    lists = [(one.source, one.weight, one.found.gains(normalisation)) for one in decision.gathered.sources]
-    names = []
-    for product_id in page:
-        name, best = decision.fill.get(product_id, RULE), -math.inf
-        for source, weight, gains in lists:
-            gain = gains.get(product_id)
-            if gain is not None and weight * gain > best:
-                name, best = source, weight * gain
-        names.append(name)
-    return names
 
 
 def _items(decision: Decision) -> Iterator[SlateItem]:
