@@ -1,8 +1,8 @@
 """Combinations of the lists of our families: the weighted hybrid, the stacked ranker with its coverage knob,
 and the list of the ranker blended with a share of the list of the hybrid.
 
-For each test window they learn from the three windows before it, never from the test window. How far the knob
-is turned, and the hybrid's share, are chosen by a ranker and a hybrid taught by the older ones and
+For each test window they learn from the two windows before it, never from the test window. How far the knob
+is turned, and the hybrid's share, are chosen by a ranker and a hybrid taught by the older one and
 judged on the nearer one.
 """
 

@@ -29,7 +29,7 @@ PARTS = (
     Part("speed-als", "Speed: iALS beside implicit", "tests.benchmarks.speed.als", 270.0),
     Part("speed-ease", "Speed: EASE beside its peers", "tests.benchmarks.speed.ease", 150.0),
     Part(
-        "speed-item-knn", "Speed: item neighbours beside implicit", "tests.benchmarks.speed.item_knn", 120.0
+        "speed-item-knn", "Speed: item neighbours beside implicit", "tests.benchmarks.speed.item_knn", 270.0
     ),
     Part(
         "sasrec",

@@ -23,7 +23,7 @@ from apps.ml.evaluate import VARIANTS, Split, Truth, Variant, split_at, truth_of
 
 DAYS = 30
 TEST_WINDOWS = 3
-LESSONS = 3
+LESSONS = 2
 """Windows before each test window that weights and rankers learn from; settings are chosen on the nearest."""
 RETAIL_FILE = Path("online-retail") / "transactions.csv.gz"
 
