@@ -14,7 +14,7 @@ import orjson
 import pytest
 import redis
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from apps.accounts.services import api_client_create
 from apps.events.models import Interaction, SetAside
@@ -194,6 +194,32 @@ def test_a_killed_consumer_costs_nothing_and_doubles_nothing(
     inbox = Stream(settings.REDIS_URL, settings.SHOP_NAME)
     wait_for(lambda: inbox.client.xlen(inbox.events) == 0)
     assert int(inbox.client.get(inbox.bytes)) == 0
+
+
+def test_an_event_stays_in_the_stream_until_it_is_stored(consumer_start: Started) -> None:
+    """The consumer dies between taking and storing: a lock holds it there."""
+    inbox = Stream(settings.REDIS_URL, settings.SHOP_NAME)
+    waiting = event()
+    inbox.client.xadd(inbox.events, {"event": orjson.dumps(waiting)})
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE events_eventkey, events_interaction IN ACCESS EXCLUSIVE MODE")
+        consumer = consumer_start()
+        cursor.execute("SELECT pg_backend_pid()")
+        (own,) = cursor.fetchone()
+
+        def is_held() -> bool:
+            cursor.execute(
+                "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid)))", [own]
+            )
+            return bool(cursor.fetchone()[0])
+
+        wait_for(is_held)
+        consumer.kill()
+    assert stored() == []
+    assert inbox.client.xlen(inbox.events) == 1
+    consumer_start()
+    wait_for(lambda: inbox.client.xlen(inbox.events) == 0)
+    assert stored() == [waiting["client_event_id"]]
 
 
 def test_what_others_add_is_checked_and_the_bad_is_set_aside(consumer_start: Started) -> None:
