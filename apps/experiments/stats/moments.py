@@ -1,0 +1,206 @@
+"""What an arm of an experiment has to say about one metric: counts, means and centred second moments.
+
+Everything after the raw events works on these, so a readout of a million units is a handful of numbers. Means
+and *centred* second moments are kept (not sums of squares), so that amounts in the millions with a small
+spread lose no digits. Pure; NumPy only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Moments over the units of one arm. Variances and covariances are the sample ones (divisor n - 1).
+
+    y: the metric's value of a unit (0/1 for a proportion; the numerator of a ratio).
+    d: the denominator of a ratio; 1 for every unit of anything else.
+    x: the covariate, known before the unit's first exposure: the same metric in the 14 days before it; for a
+       ratio the pre-period linearised (`cuped.linearised`). All zero where there is none.
+    n = 0 and n = 1 are allowed: their second moments are 0, and what needs them answers None.
+    shared: only adjusted moments have it (CUPED, post-stratification). The covariance of this arm's mean with
+       that of the arm it is compared to, which comes from the pooled figures that both use: the variance of
+       the mean is var_y / n + shared, and shared cancels in the difference of two arms.
+    """
+
+    n: int
+    mean_y: float
+    var_y: float
+    mean_d: float = 1.0
+    var_d: float = 0.0
+    cov_yd: float = 0.0
+    mean_x: float = 0.0
+    var_x: float = 0.0
+    cov_xy: float = 0.0
+    cov_xd: float = 0.0
+    shared: float = 0.0
+
+    @classmethod
+    def of(cls, y: ArrayLike, d: ArrayLike | None = None, x: ArrayLike | None = None) -> Moments:
+        """Moments of the units' values, each of shape [n], finite. ValueError if shapes differ or not finite.
+
+        Two passes: means first, then centred products (Chan, Golub & LeVeque 1983, "Algorithms for computing
+        the sample variance", eq. 1.2 with the correction term of 1.7).
+        """
+        columns = [_column(values) for values in (y, d, x) if values is not None]
+        n = columns[0].size
+        if any(column.size != n for column in columns):
+            raise ValueError("y, d and x must hold one value for each unit.")
+        if n == 0:
+            return cls(n=0, mean_y=0.0, var_y=0.0)
+        means = [float(column.mean()) for column in columns]
+        centred = np.stack([column - mean for column, mean in zip(columns, means, strict=True)])
+        left = centred.mean(axis=1)
+        products = (centred @ centred.T - n * np.outer(left, left)) / max(n - 1, 1)
+        means = [mean + float(rest) for mean, rest in zip(means, left, strict=True)]
+        at_d, at_x = (1 if d is not None else None), (len(columns) - 1 if x is not None else None)
+
+        def second(first: int | None, other: int | None) -> float:
+            if first is None or other is None:
+                return 0.0
+            value = float(products[first, other])
+            return max(value, 0.0) if first == other else value
+
+        return cls(
+            n=n,
+            mean_y=means[0],
+            var_y=second(0, 0),
+            mean_d=1.0 if at_d is None else means[at_d],
+            var_d=second(at_d, at_d),
+            cov_yd=second(0, at_d),
+            mean_x=0.0 if at_x is None else means[at_x],
+            var_x=second(at_x, at_x),
+            cov_xy=second(0, at_x),
+            cov_xd=second(at_d, at_x),
+        )
+
+    @classmethod
+    def of_count(cls, successes: int, n: int) -> Moments:
+        """Moments of n zeros and ones with that many ones: the variance is n/(n - 1) p(1 - p).
+
+        Exact: the same numbers `of` would give. ValueError unless 0 <= successes <= n.
+        """
+        if not 0 <= successes <= n:
+            raise ValueError(f"successes = {successes}: must lie between 0 and n = {n}.")
+        if n == 0:
+            return cls(n=0, mean_y=0.0, var_y=0.0)
+        rate = successes / n
+        return cls(n=n, mean_y=rate, var_y=successes * ((n - successes) / n) / max(n - 1, 1))
+
+    def merged(self, other: Moments) -> Moments:
+        """Moments of both sets of units together, as if they had been taken at once.
+
+        Chan, Golub & LeVeque (1983), eq. 2.1, for each pair of columns: the centred products add up, plus
+        (difference of means) x (difference of means) x n1 n2 / (n1 + n2). Associative up to rounding; an
+        empty set changes nothing. Adjusted moments (shared) can't be merged: ValueError.
+        """
+        if self.shared or other.shared:
+            raise ValueError("Adjusted moments can't be merged: merge first, then adjust.")
+        if not other.n:
+            return self
+        if not self.n:
+            return other
+        n = self.n + other.n
+        part = other.n / n
+        weight = self.n * part
+        dy, dd, dx = other.mean_y - self.mean_y, other.mean_d - self.mean_d, other.mean_x - self.mean_x
+
+        def second(mine: float, theirs: float, product: float) -> float:
+            return ((self.n - 1) * mine + (other.n - 1) * theirs + product * weight) / (n - 1)
+
+        return Moments(
+            n=n,
+            mean_y=self.mean_y + dy * part,
+            var_y=second(self.var_y, other.var_y, dy * dy),
+            mean_d=self.mean_d + dd * part,
+            var_d=second(self.var_d, other.var_d, dd * dd),
+            cov_yd=second(self.cov_yd, other.cov_yd, dy * dd),
+            mean_x=self.mean_x + dx * part,
+            var_x=second(self.var_x, other.var_x, dx * dx),
+            cov_xy=second(self.cov_xy, other.cov_xy, dx * dy),
+            cov_xd=second(self.cov_xd, other.cov_xd, dx * dd),
+        )
+
+    @property
+    def is_ratio(self) -> bool:
+        """Whether the denominator differs from one."""
+        return self.mean_d != 1.0 or self.var_d != 0.0
+
+    @property
+    def value(self) -> float | None:
+        """What the arm shows: the mean, or for a ratio mean_y / mean_d. None without units or denominator."""
+        if not self.n or not self.mean_d:
+            return None
+        value = self.mean_y / self.mean_d
+        return value if np.isfinite(value) else None
+
+    def as_json(self) -> dict[str, float]:
+        """Numbers only, ready for JSON; those at their default are left out."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {name: value for name, value in asdict(self).items() if value != defaults[name]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Moments:
+        """The other way round of `as_json`, digit for digit. Unknown names are a ValueError."""
+        known = {field.name for field in fields(cls)}
+        if unknown := set(data) - known:
+            raise ValueError(f"Not a moment: {', '.join(sorted(unknown))}.")
+        return cls(**{name: int(value) if name == "n" else float(value) for name, value in data.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class QuantileMoments:
+    """The q-quantile of one arm's units: its value and the variance *of that estimate* (its squared error).
+
+    value is None without units; variance is None where the order statistics don't allow one (n too small).
+    Quantiles can't be merged: they are taken anew from the units (`quantiles.quantile_of`).
+    """
+
+    n: int
+    q: float
+    value: float | None
+    variance: float | None
+
+    def as_json(self) -> dict[str, float | None]:
+        """Ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> QuantileMoments:
+        """The other way round of `as_json`, digit for digit."""
+        return cls(
+            n=int(data["n"]),
+            q=float(data["q"]),
+            value=None if data["value"] is None else float(data["value"]),
+            variance=None if data["variance"] is None else float(data["variance"]),
+        )
+
+
+def moments_read(data: Mapping[str, Any]) -> Moments | QuantileMoments:
+    """What `as_json` of either kind wrote; quantiles are known by their q."""
+    return QuantileMoments.from_json(data) if "q" in data else Moments.from_json(data)
+
+
+def merged(parts: Iterable[Moments]) -> Moments:
+    """All parts together; n = 0 without any."""
+    whole = Moments(n=0, mean_y=0.0, var_y=0.0)
+    for part in parts:
+        whole = whole.merged(part)
+    return whole
+
+
+def _column(values: ArrayLike) -> Floats:
+    column = np.asarray(values, dtype=np.float64)
+    if column.ndim != 1:
+        raise ValueError("One value for each unit: the array must have one dimension.")
+    if not np.isfinite(column).all():
+        raise ValueError("Units need finite values: drop or fill what is missing first.")
+    return column
