@@ -38,7 +38,7 @@ class ShopperAdmin(RecordAdmin):
     )
     list_filter = ("consent", "region", "language", "age_band")
     search_fields = ("external_id",)
-    readonly_fields = ("external_id", "first_seen_at", "last_seen_at", "merged_into")
+    readonly_fields = ("external_id", "first_seen_at", "last_seen_at", "merged_into", "first_known_as")
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         """Save; attributes are kept with consent only, so withdrawing it empties them, as an import does."""

@@ -2,6 +2,9 @@
 
 An event may carry `anonymous`, the id under which its shopper was known before. The first link of an
 anonymous id holds: on a shared device the next person who logs in gets a new id from the shop.
+
+Experiments divide people by the id under which they were first known (`first_known_as`), so that logging in
+for the first time changes no variant. Who was known before the anonymous visit keeps the variant of then.
 """
 
 from datetime import datetime
@@ -31,7 +34,10 @@ ORDER BY external_id FOR UPDATE
 MOVES = (
     "UPDATE events_shopper SET merged_into_id = %(to)s WHERE id = %(from)s OR merged_into_id = %(from)s",
     """
-UPDATE events_shopper k SET first_seen_at = least(k.first_seen_at, a.first_seen_at),
+UPDATE events_shopper k SET first_known_as = CASE WHEN a.first_seen_at <= k.first_seen_at
+                                THEN coalesce(nullif(a.first_known_as, ''), a.external_id)
+                                ELSE k.first_known_as END,
+                            first_seen_at = least(k.first_seen_at, a.first_seen_at),
                             last_seen_at = greatest(k.last_seen_at, a.last_seen_at),
                             opted_out = k.opted_out OR a.opted_out
 FROM events_shopper a WHERE k.id = %(to)s AND a.id = %(from)s

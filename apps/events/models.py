@@ -35,12 +35,24 @@ class Shopper(models.Model):
     merged_into = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
+    first_known_as = models.CharField(
+        max_length=80,
+        blank=True,
+        db_default="",
+        default="",
+        help_text=_("The oldest id of this person, by which experiments go; empty: the id itself."),
+    )
 
     class Meta:
         ordering = ("external_id",)
 
     def __str__(self) -> str:
         return self.external_id
+
+    @property
+    def unit(self) -> str:
+        """What experiments divide: the id under which this person was first known. Not of merged ids."""
+        return self.first_known_as or self.external_id
 
 
 class EventRole(models.TextChoices):

@@ -44,7 +44,8 @@ SELECT s.id, CASE WHEN s.consent THEN s.region ELSE '' END,
        ARRAY(SELECT DISTINCT i.product_id FROM events_interaction i
              WHERE i.shopper_id = s.id AND i.product_id IS NOT NULL AND i.occurred_at > %(bought_since)s
                AND i.kind_id IN (SELECT k.id FROM events_eventkind k WHERE k.role = 'purchase')),
-       s.opted_out OR e.opted_out, lately.ids, lately.seen
+       s.opted_out OR e.opted_out, lately.ids, lately.seen,
+       coalesce(nullif(s.first_known_as, ''), s.external_id), extract(epoch FROM s.first_seen_at)::float8
 FROM events_shopper e JOIN events_shopper s ON s.id = coalesce(e.merged_into_id, e.id)
 CROSS JOIN LATERAL (
     SELECT coalesce(array_agg(r.product_id ORDER BY r.occurred_at DESC), '{{}}') AS ids,
@@ -91,7 +92,9 @@ FROM (
 class ShopperState:
     """id: None for a stranger. region: only with consent. disliked, bought: product ids. recent: product ids
     lately viewed, carted or bought, the last one first, each once; seen: those of the last minutes, as the
-    placement counts them. opted_out: nothing personal is wanted.
+    placement counts them. opted_out: nothing personal is wanted. unit: what experiments divide, the id under
+    which the shopper was first known; "" of a stranger. first_seen: seconds since 1970, None of a stranger.
+    was_read: False when the database could not be asked: then a stranger may be none.
     """
 
     id: int | None = None
@@ -101,6 +104,9 @@ class ShopperState:
     recent: tuple[int, ...] = ()
     seen: frozenset[int] = field(default_factory=frozenset)
     opted_out: bool = False
+    unit: str = ""
+    first_seen: float | None = None
+    was_read: bool = False
 
     @property
     def has_history(self) -> bool:
@@ -129,7 +135,7 @@ def shopper_read(
     if shopper:
         row = _one(SHOPPER_IN_SESSION if session else SHOPPER, asked)
         if row is not None:
-            pk, region, disliked, bought, opted_out, recent, seen = row
+            pk, region, disliked, bought, opted_out, recent, seen, unit, first_seen = row
             return ShopperState(
                 pk,
                 region,
@@ -138,15 +144,21 @@ def shopper_read(
                 _each_once(recent),
                 frozenset(recent[:seen]),
                 opted_out,
+                unit,
+                first_seen,
+                True,
             )
     if session:
         row = _one(SESSION, asked)
         if row is not None:
             disliked, recent, seen = row
             return ShopperState(
-                disliked=frozenset(disliked), recent=_each_once(recent), seen=frozenset(recent[:seen])
+                disliked=frozenset(disliked),
+                recent=_each_once(recent),
+                seen=frozenset(recent[:seen]),
+                was_read=True,
             )
-    return ShopperState()
+    return ShopperState(was_read=True)
 
 
 def _one(query: Prepared, values: dict[str, Any]) -> tuple[Any, ...] | None:
