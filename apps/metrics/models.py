@@ -1,9 +1,13 @@
-"""Daily rollups: numerators and denominators only, so that any period adds up."""
+"""Daily rollups (numerators and denominators only, so that any period adds up), and metrics staff define."""
 
 from datetime import timedelta
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from apps.accounts.models import User
+from apps.core.models import TimestampedModel
 
 
 class DailyMetric(models.Model):
@@ -61,3 +65,31 @@ class RollupState(models.Model):
     def describes(self, *, zone: str, window: timedelta) -> bool:
         """Whether the rollups were built with this time zone and attribution window (never built: no)."""
         return (self.time_zone, self.attribution_seconds) == (zone, int(window.total_seconds()))
+
+
+class MetricDefinition(TimestampedModel):
+    """A metric over units that staff defined; `apps.metrics.units` says what the fields mean.
+
+    What it measures never changes once defined, so that two readouts of one code mean the same; archived
+    ones go on being read by the experiments that use them.
+    """
+
+    code = models.SlugField(_("code"), max_length=40, unique=True)
+    name = models.CharField(_("name"), max_length=80)
+    kind = models.CharField(_("kind"), max_length=12)
+    numerator = models.JSONField(_("numerator"), default=dict)
+    denominator = models.JSONField(_("denominator"), null=True, blank=True)
+    window_hours = models.PositiveIntegerField(_("conversion window (hours)"), null=True, blank=True)
+    winsorise = models.FloatField(_("winsorise at"), null=True, blank=True)
+    quantile = models.FloatField(_("quantile"), null=True, blank=True)
+    higher_is_better = models.BooleanField(_("higher is better"), default=True)
+    unit = models.CharField(_("unit"), max_length=8, default="number")
+    active = models.BooleanField(_("active"), default=True)
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = _("metric")
+
+    def __str__(self) -> str:
+        return self.name
