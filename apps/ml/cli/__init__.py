@@ -1,4 +1,4 @@
-"""The library from a shell: `python -m apps.ml.cli train | evaluate | sessions | rules …`.
+"""The library from a shell: `python -m apps.ml.cli train | evaluate | classify-images …`.
 
 Progress and warnings go to stderr; the last line of stdout is one JSON object. Exit code 1, with a message on
 stderr, where something cannot be done.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from apps.ml.cli import files, snapshots
+from apps.ml.cli import files, images, snapshots
 from apps.ml.errors import InvalidValue, MLError
 
 Command = Callable[[argparse.Namespace], dict[str, Any]]
@@ -68,4 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("sessions", help="predict the next item of every prefix of every test session")
     )
     files.rules_arguments(commands.add_parser("rules", help="association rules of a file of baskets"))
+    images.classify_arguments(
+        commands.add_parser("classify-images", help="class of product pictures, from folders of examples")
+    )
     return parser
