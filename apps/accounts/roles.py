@@ -33,7 +33,8 @@ class Grant:
 
 GRANTS = {
     MERCHANDISER: Grant(
-        apps=("merchandising",), models=("catalog.product", "catalog.category", "catalog.producttext")
+        apps=("merchandising", "experiments"),
+        models=("catalog.product", "catalog.category", "catalog.producttext"),
     ),
     ANALYST: Grant(),
     ML_ENGINEER: Grant(

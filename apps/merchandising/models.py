@@ -70,13 +70,23 @@ class Placement(TimestampedModel):
 
 
 class Publication(models.Model):
-    """One immutable, numbered version of a placement's blend and rules."""
+    """One immutable, numbered version of a placement's blend and rules.
+
+    A trial was made for an experiment: it has its number in the one history, but is never live by itself.
+    """
 
     placement = models.ForeignKey(Placement, on_delete=models.CASCADE, related_name="publications")
     number = models.PositiveIntegerField()
     weights = models.JSONField(default=dict, help_text=_("Source code to weight, 0 to 1."))
     normalisation = models.CharField(max_length=12, default="z")
     rules = models.JSONField(default=list, help_text=_("See merchandising.rules for the shape."))
+    trial = models.BooleanField(default=False, help_text=_("Made for an experiment; never live by itself."))
+    page_size = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("Of a trial; empty: the placement's.")
+    )
+    versions = models.JSONField(
+        default=dict, blank=True, help_text=_("Of a trial: source code to the model version it uses.")
+    )
     note = models.CharField(max_length=300, blank=True, default="")
     returned_to = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

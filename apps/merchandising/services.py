@@ -127,6 +127,11 @@ def placement_lock(placement: Placement) -> Placement:
     return Placement.objects.select_for_update(of=("self",)).get(pk=placement.pk)
 
 
+def publication_number_next(placement: Placement) -> int:
+    """The number the next publication gets. Hold `placement_lock`."""
+    return (placement.publications.aggregate(last=Max("number"))["last"] or 0) + 1
+
+
 def _publication_add(
     placement: Placement,
     *,
@@ -137,10 +142,9 @@ def _publication_add(
     actor: User | None,
     returned_to: Publication | None = None,
 ) -> Publication:
-    last = placement.publications.aggregate(last=Max("number"))["last"] or 0
     publication = Publication.objects.create(
         placement=placement,
-        number=last + 1,
+        number=publication_number_next(placement),
         weights=dict(weights),
         normalisation=normalisation,
         rules=list(rules),
@@ -331,20 +335,57 @@ def publication_return(
     live = placement.live_publication
     if live is not None and live.pk == earlier.pk:
         raise Conflict(f"Publication {number} of {placement.code!r} is live already.")
+    if earlier.trial:
+        raise Conflict(
+            f"Publication {number} of {placement.code!r} was made for an experiment and was never live by "
+            "itself. Ship it from its experiment, or put its weights into the draft and publish that."
+        )
+    return _publication_copy(
+        placement, earlier, note=note, actor=actor, returned_to=earlier, verb="publication.return"
+    )
+
+
+@transaction.atomic
+def publication_ship(
+    *, placement: Placement, number: int, note: str, page_size: int | None = None, actor: User | None = None
+) -> Publication:
+    """Make what an experiment tried live, as a new publication; `page_size` becomes the placement's.
+
+    A draft without unpublished work follows. Model versions the trial pinned are not promoted: that is a
+    choice of its own.
+    """
+    placement = placement_lock(placement)
+    trial = publication_get(placement=placement, number=number)
+    if page_size is not None and page_size != placement.page_size:
+        placement = placement_update(placement=placement, page_size=page_size, actor=actor)
+    return _publication_copy(placement, trial, note=note, actor=actor, verb="publication.ship")
+
+
+def _publication_copy(
+    placement: Placement,
+    original: Publication,
+    *,
+    note: str,
+    actor: User | None,
+    verb: str,
+    returned_to: Publication | None = None,
+) -> Publication:
+    """A new live publication with another's blend and rules. A draft without unpublished work follows."""
+    live = placement.live_publication
     draft = _draft_lock(placement, None)
     untouched = live is not None and blend_diff(live.weights, live.rules, draft.weights, draft.rules).empty
     publication = _publication_add(
         placement,
-        weights=earlier.weights,
-        rules=earlier.rules,
-        normalisation=earlier.normalisation,
+        weights=original.weights,
+        rules=original.rules,
+        normalisation=original.normalisation,
         note=note,
         actor=actor,
-        returned_to=earlier,
+        returned_to=returned_to,
     )
     if untouched:
         _draft_fill(draft, publication, actor)
-    _publication_audit("publication.return", publication, live, actor)
+    _publication_audit(verb, publication, live, actor)
     return publication
 
 
@@ -383,6 +424,10 @@ def placements_ensure(*, actor: User | None = None) -> list[Placement]:
     ]
 
 
+def _published_by_hand(placement: Placement) -> bool:
+    return placement.publications.exclude(trial=True).exclude(published_by=None).exists()
+
+
 @transaction.atomic
 def weights_default_set(
     *,
@@ -402,7 +447,7 @@ def weights_default_set(
         locked = placement_lock(placement)
         live = locked.live_publication
         tuned = weights_repeat if locked.repeat_purchases else weights
-        if tuned is None or live is None or locked.publications.exclude(published_by=None).exists():
+        if tuned is None or live is None or _published_by_hand(locked):
             continue
         parsed = weights_parse(tuned, sources=sources_known(), kind=locked.kind)
         draft = _draft_lock(locked, None)

@@ -49,7 +49,8 @@ def versus_of(placement: Placement, asked: str) -> Versus | None:
 def versus_offered(placement: Placement) -> list[tuple[str, list[tuple[str, str]]]]:
     """What may be chosen, in groups of (value, words)."""
     live = placement.live_publication
-    numbers = placement.publications.order_by("-number").values_list("number", flat=True)[: OFFERED + 1]
+    earlier = placement.publications.filter(trial=False).order_by("-number")
+    numbers = earlier.values_list("number", flat=True)[: OFFERED + 1]
     publications = [
         (f"{PUBLICATION}{number}", _("Publication %(number)s") % {"number": number})
         for number in numbers

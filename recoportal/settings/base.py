@@ -103,6 +103,7 @@ INSTALLED_APPS = [
     "apps.training",
     "apps.metrics",
     "apps.merchandising",
+    "apps.experiments",
     "apps.serving",
     "apps.monitoring",
     "apps.portal",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -33,17 +34,17 @@ class Entry:
 
 
 def _before(publications: list[Publication]) -> dict[int, Publication]:
-    """The publication before each, by id, in one query."""
-    wanted = {(one.placement_id, one.number - 1) for one in publications}
-    found = Publication.objects.filter(
-        placement_id__in={placement for placement, _number in wanted}, number__in={n for _p, n in wanted}
+    """What was live before each, by id, in two queries; trials of experiments never were."""
+    earlier = Publication.objects.filter(
+        placement_id=OuterRef("placement_id"), number__lt=OuterRef("number"), trial=False
+    ).order_by("-number")
+    wanted = dict(
+        Publication.objects.filter(pk__in=[one.pk for one in publications]).values_list(
+            "pk", Subquery(earlier.values("pk")[:1])
+        )
     )
-    by_key = {(one.placement_id, one.number): one for one in found}
-    return {
-        one.pk: by_key[(one.placement_id, one.number - 1)]
-        for one in publications
-        if (one.placement_id, one.number - 1) in by_key
-    }
+    found = Publication.objects.in_bulk([pk for pk in wanted.values() if pk])
+    return {pk: found[before] for pk, before in wanted.items() if before in found}
 
 
 def entries(publications: list[Publication]) -> list[Entry]:

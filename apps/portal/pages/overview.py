@@ -188,7 +188,8 @@ def placement_chart(scope: Scope, figure: Figure) -> Chart:
 def publication_marks(scope: Scope) -> list[Mark]:
     """Publications of the period, as events in the chart."""
     days = (scope.period.first, scope.period.last)
-    found = Publication.objects.filter(published_at__date__range=days).select_related("placement")
+    found = Publication.objects.filter(published_at__date__range=days, trial=False)
+    found = found.select_related("placement")
     return [
         Mark(
             day=timezone.localtime(one.published_at).date(),
