@@ -7,6 +7,7 @@ spread lose no digits. Pure; NumPy only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -129,6 +130,31 @@ class Moments:
             cov_xd=second(self.cov_xd, other.cov_xd, dx * dd),
         )
 
+    def linear(self) -> Moments:
+        """A ratio as the mean it behaves like; anything else as it is.
+
+        Delta method at the unit (Deng, Knoblich & Lu 2018, "Applying the delta method in metric analytics",
+        eq. 4): with R = mean_y / mean_d, the ratio's error is that of the mean of psi = (y - R d) / mean_d,
+        so var_y becomes (var_y - 2 R cov_yd + R^2 var_d) / mean_d^2 and cov_xy becomes (cov_xy - R cov_xd) /
+        mean_d. A denominator of 0 gives no units (n = 0): there is no ratio.
+        """
+        if not self.is_ratio:
+            return self
+        if not self.n or not self.mean_d:
+            return Moments(n=0, mean_y=0.0, var_y=0.0)
+        ratio = self.mean_y / self.mean_d
+        spread = self.var_y + ratio * ratio * self.var_d
+        left = spread - 2.0 * ratio * self.cov_yd
+        return Moments(
+            n=self.n,
+            mean_y=ratio,
+            var_y=positive(left, spread) / self.mean_d / self.mean_d,
+            mean_x=self.mean_x,
+            var_x=self.var_x,
+            cov_xy=(self.cov_xy - ratio * self.cov_xd) / self.mean_d,
+            shared=self.shared,
+        )
+
     @property
     def is_ratio(self) -> bool:
         """Whether the denominator differs from one."""
@@ -139,8 +165,7 @@ class Moments:
         """What the arm shows: the mean, or for a ratio mean_y / mean_d. None without units or denominator."""
         if not self.n or not self.mean_d:
             return None
-        value = self.mean_y / self.mean_d
-        return value if np.isfinite(value) else None
+        return finite(self.mean_y / self.mean_d)
 
     def as_json(self) -> dict[str, float]:
         """Numbers only, ready for JSON; those at their default are left out."""
@@ -153,7 +178,7 @@ class Moments:
         known = {field.name for field in fields(cls)}
         if unknown := set(data) - known:
             raise ValueError(f"Not a moment: {', '.join(sorted(unknown))}.")
-        return cls(**{name: int(value) if name == "n" else float(value) for name, value in data.items()})
+        return cls(int(data["n"]), **{name: float(value) for name, value in data.items() if name != "n"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +220,19 @@ def merged(parts: Iterable[Moments]) -> Moments:
     for part in parts:
         whole = whole.merged(part)
     return whole
+
+
+def finite(value: float) -> float | None:
+    """The value, or None for what is no number (an overflow, 0/0)."""
+    return float(value) if math.isfinite(value) else None
+
+
+def positive(left: float, whole: float) -> float:
+    """What is left of a variance after something was taken off `whole`; 0 where only rounding is left.
+
+    Without this a ratio that is the same for every unit would have a variance of 1e-17 and a p-value of 0.
+    """
+    return left if left > 1e-12 * whole else 0.0
 
 
 def _column(values: ArrayLike) -> Floats:
