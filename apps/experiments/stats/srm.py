@@ -30,8 +30,8 @@ CONCENTRATION = 10_000.0  # of the Dirichlet prior: looks for deviations about a
 class Srm:
     """One check of the counts. stray: units by arm in arms whose share is 0, an alarm of its own.
 
-    p, statistic and df are None where there is nothing to test (no unit, or one arm). exact: few units, so that p
-    comes from exact binomial tests and there is no statistic. expected holds counts, not shares.
+    p, statistic and df are None where there is nothing to test (no unit, or one arm). exact: few units, so
+    that p comes from exact binomial tests and there is no statistic. expected holds counts, not shares.
     """
 
     p: float | None
@@ -78,13 +78,13 @@ class MultipleExposure:
 def srm(observed: Mapping[str, int], shares: Mapping[str, float]) -> Srm:
     """Do the counts fit the shares? Pearson's chi-square: sum (O - E)^2 / E, df = arms with a share, less 1.
 
-    Pearson (1900); Fabijan et al. (2019), "Diagnosing sample ratio mismatch in online controlled experiments".
-    Shares are normalised; an arm that isn't among them has share 0, one that wasn't counted has 0 units. Expected
-    counts are of the units in arms with a share: strays are an alarm of their own (blocked above STRAY of all
-    units, else a warning), not noise in this one. (gbstats leaves arms of share 0 out of the sum but not of
-    df.) With an expected count below 5, p is the least of the arms' exact two-sided binomial p-values, times
-    their number (Bonferroni; one test for two arms).
-    ValueError for a negative share or count, or without any positive share.
+    Pearson (1900); Fabijan et al. (2019), "Diagnosing sample ratio mismatch in online controlled
+    experiments". Shares are normalised; an arm that isn't among them has share 0, one that wasn't counted
+    has 0 units. Expected counts are of the units in arms with a share: strays are an alarm of their own
+    (blocked above STRAY of all units, else a warning), not noise in this one. (gbstats leaves arms of share
+    0 out of the sum but not of df.) With an expected count below 5, p is the least of the arms' exact
+    two-sided binomial p-values, times their number (Bonferroni; one test for two arms). ValueError for a
+    negative share or count, or without any positive share.
     """
     if any(share < 0 or not math.isfinite(share) for share in shares.values()) or not sum(shares.values()):
         raise ValueError(f"shares = {dict(shares)}: none may be negative, and one must be positive.")
@@ -132,11 +132,11 @@ def sequential_srm(
 ) -> float | None:
     """Always-valid p of the counts so far: 1 / e-value, at most 1; None without units or with one arm.
 
-    The e-value is the Bayes factor of a Dirichlet-multinomial with mean at the shares theta against the shares
-    themselves: B(a + counts) / B(a) / prod theta_i^count_i, a = concentration theta, B the multivariate beta
-    function. A martingale under the shares, whatever the order units came in (Lindon & Malek 2022,
-    "Anytime-valid inference for multinomial count data", eq. 5), so checking daily costs no false alarms. It
-    is 1 / e of *this* look; the least over all looks (`sequential_srm_path`) is valid too.
+    The e-value is the Bayes factor of a Dirichlet-multinomial with mean at the shares theta against the
+    shares themselves: B(a + counts) / B(a) / prod theta_i^count_i, a = concentration theta, B the
+    multivariate beta function. A martingale under the shares, whatever the order units came in (Lindon &
+    Malek 2022, "Anytime-valid inference for multinomial count data", eq. 5), so checking daily costs no
+    false alarms. It is 1 / e of *this* look; the least over all looks (`sequential_srm_path`) is valid too.
     """
     arms = [name for name, share in shares.items() if share > 0]
     counts = np.array([observed.get(name, 0) for name in arms], dtype=np.float64)
@@ -165,7 +165,7 @@ def sequential_srm_path(
 def pre_exposure_bias(
     metrics: Mapping[str, Mapping[str, Moments]], control: str, alpha: float = 0.001
 ) -> tuple[Bias, ...]:
-    """Did arms differ before anybody was exposed? Welch's t on the covariates' means, Bonferroni over all tests.
+    """Did arms differ before anybody was exposed? Welch's t on the covariates' means, with Bonferroni.
 
     metrics: the arms' moments by metric; those without a covariate (no spread in either arm) are left out.
     Biased: p x (metrics x arms tested) below alpha, .001 as at GrowthBook.
@@ -211,8 +211,9 @@ def _before(arm: Moments) -> Moments:
 def _log_marginal(concentration: float, theta: Floats, counts: Floats) -> float:
     """sum of (log Gamma(z_i) - z_i log theta_i) - log Gamma(Z), less a constant; z = concentration theta + n.
 
-    By Stirling's formula with its rest, because for 1e12 units the terms themselves are 1e13 and leave no digits:
-    what remains of them is the divergence sum of z_i log(z_i / (theta_i Z)), taken from the deviations.
+    By Stirling's formula with its rest, because for 1e12 units the terms themselves are 1e13 and leave no
+    digits: what remains of them is the divergence sum of z_i log(z_i / (theta_i Z)), taken from the
+    deviations.
     """
     z = concentration * theta + counts
     whole = concentration + float(counts.sum())
