@@ -60,8 +60,10 @@ def revenue(
     buyers = rng.binomial(daily, rate, (runs, looks))
     orders = np.minimum(rng.lognormal(0, spread, int(buyers.sum())), cap)
     day = np.repeat(np.arange(runs * looks), buyers.ravel())
-    total = np.bincount(day, orders, runs * looks).reshape(runs, looks)
-    squares = np.bincount(day, orders**2, runs * looks).reshape(runs, looks)
+    total, squares = (
+        np.bincount(day, amount, runs * looks).astype(np.float64).reshape(runs, looks)
+        for amount in (orders, orders**2)
+    )
     return _of_sums(np.full((runs, looks), float(daily)), total, squares)
 
 
