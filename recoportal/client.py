@@ -81,7 +81,8 @@ class Item:
 class Slate:
     """What a placement shows, best first. request_id: goes with the events that follow from it.
 
-    rung: what it stands on ("shopper" is best). extra: whatever else the API said, such as the trace.
+    rung: what it stands on ("shopper" is best). experiment: {"code", "variant"} that decided it, None where
+    none did. extra: whatever else the API said, such as the trace.
     """
 
     request_id: str
@@ -89,6 +90,7 @@ class Slate:
     publication: int | None
     rung: str
     items: tuple[Item, ...]
+    experiment: Mapping[str, str] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -395,14 +397,17 @@ def _json(value: Any) -> Any:
 
 
 ITEM_FIELDS = tuple(name for name in Item.__slots__ if name != "extra")
-SLATE_FIELDS = tuple(name for name in Slate.__slots__ if name not in ("items", "extra"))
+SLATE_FIELDS = tuple(name for name in Slate.__slots__ if name not in ("items", "experiment", "extra"))
 
 
 def _slate(body: Mapping[str, Any]) -> Slate:
     return Slate(
         **{name: body[name] for name in SLATE_FIELDS},
+        experiment=body.get("experiment"),
         items=tuple(_item(row) for row in body["items"]),
-        extra={name: value for name, value in body.items() if name not in (*SLATE_FIELDS, "items")},
+        extra={
+            name: value for name, value in body.items() if name not in (*SLATE_FIELDS, "items", "experiment")
+        },
     )
 
 

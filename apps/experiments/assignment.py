@@ -82,16 +82,18 @@ def layer_bucket(layer_salt: str, unit: str) -> int:
     return int(uniform(layer_salt, unit) * BUCKETS)
 
 
-def takes_part(allocation: Allocation, unit: str) -> bool:
-    """Whether the unit is in the experiment's slice and in its traffic."""
-    if not allocation.layer_from <= layer_bucket(allocation.layer_salt, unit) < allocation.layer_to:
-        return False
-    return allocation.traffic >= 1.0 or uniform(f"{allocation.salt}:traffic", unit) < allocation.traffic
-
-
 def assign(allocation: Allocation, unit: str) -> str | None:
     """The unit's variant; None when it does not take part."""
-    return _drawn(allocation, "variant", unit) if takes_part(allocation, unit) else None
+    if not allocation.layer_from <= layer_bucket(allocation.layer_salt, unit) < allocation.layer_to:
+        return None
+    return variant_drawn(allocation, unit)
+
+
+def variant_drawn(allocation: Allocation, unit: str) -> str | None:
+    """The variant of a unit of the slice; None when it is not in the traffic."""
+    if allocation.traffic < 1.0 and uniform(f"{allocation.salt}:traffic", unit) >= allocation.traffic:
+        return None
+    return _drawn(allocation, "variant", unit)
 
 
 def slot_at(seconds: float, slot_minutes: int) -> int:

@@ -1,7 +1,6 @@
 """`/api/v1/recommendations/{placement}`: what a page shows. A plain view, for every page asks it."""
 
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -13,13 +12,12 @@ from apps.accounts.api_keys import ApiCaller, api_view_plain
 from apps.core.api import JSON, MethodNotAllowed, errors_answered, json_body
 from apps.core.errors import InvalidInput
 from apps.events.exposures import ExposureRow
-from apps.serving.answers import answer_of
+from apps.serving.answers import answer_of, slate_body
 from apps.serving.decide import decide
 from apps.serving.parameters import request_parse
 from apps.serving.pipeline import exposure_of, recommend
 from apps.serving.preview import PARAMETERS as PREVIEW_PARAMETERS
 from apps.serving.preview import preview_parse
-from apps.serving.reasons import reason_words
 from apps.serving.remembering import BUFFER
 from apps.serving.slate import Slate, SlateRequest
 from apps.serving.traces import is_sampled, trace_keep
@@ -114,33 +112,3 @@ def answer_response(content: bytes, request_id: UUID) -> SlateResponse:
     response["X-Request-Id"] = str(request_id)
     response["Cache-Control"] = "private, no-store"
     return response
-
-
-def slate_body(slate: Slate) -> dict[str, Any]:
-    """The slate as the API answers it."""
-    body: dict[str, Any] = {
-        "request_id": str(slate.request_id),
-        "placement": slate.placement,
-        "publication": slate.publication_number,
-        "rung": str(slate.rung),
-        "items": [
-            {
-                "sku": item.sku,
-                "title": item.title,
-                "price": item.price,
-                "currency": item.currency,
-                "image": item.image,
-                "category": item.category,
-                "brand": item.brand,
-                "position": item.position,
-                "score": item.score,
-                "source": item.source,
-                "reason": reason_words(item, slate.language),
-                "sponsored": "sponsored" in item.badges,
-            }
-            for item in slate.items
-        ],
-    }
-    if slate.trace is not None:
-        body["trace"] = slate.trace
-    return body

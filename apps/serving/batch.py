@@ -27,6 +27,7 @@ from apps.ml.registry import FAMILIES
 from apps.ml.topn import PADDING_ID, SERVED_LIST_LENGTH, TopN
 from apps.serving.lists import lists_delete, lists_delete_versions, lists_write
 from apps.serving.models import ListBuild, ListScope
+from apps.serving.pinned import versions_pinned
 from apps.serving.segments import category_lists, segment_lists
 from apps.training.models import ModelVersion, VersionStatus
 
@@ -52,13 +53,13 @@ class BuildResult:
 
 
 def lists_missing() -> list[int]:
-    """Live versions with shards to do that are not just being worked on."""
+    """Live versions, and those that experiments pin, with shards to do that are not just being worked on."""
     waiting = ListBuild.objects.filter(
         Q(completed_at__isnull=False, shards_done__gte=F("shards"))
         | Q(sent_at__gt=clock.now() - RESEND_AFTER)
     ).values("version_id")
-    live = ModelVersion.objects.filter(status=VersionStatus.LIVE).exclude(pk__in=waiting)
-    return list(live.order_by("pk").values_list("pk", flat=True))
+    wanted = ModelVersion.objects.filter(Q(status=VersionStatus.LIVE) | Q(pk__in=versions_pinned()))
+    return list(wanted.exclude(pk__in=waiting).order_by("pk").values_list("pk", flat=True))
 
 
 @transaction.atomic
@@ -204,21 +205,22 @@ def lists_build(
 
 
 def lists_missing_build(*, on_progress: Progress | None = None) -> list[BuildResult]:
-    """Build the lists of every live version that has none, here and now."""
+    """Build the lists of every version of `lists_missing`, here and now."""
     return [lists_build(version_id=pk, on_progress=on_progress) for pk in lists_missing()]
 
 
 @transaction.atomic
 def lists_prune() -> int:
-    """Delete the lists of versions nobody reads: all but the live ones and, per recipe, the newest complete
-    builds. Returns how many lists went.
+    """Delete the lists of versions nobody reads: all but the live ones, those that experiments pin and, per
+    recipe, the newest complete builds of others. Returns how many lists went.
     """
     builds = ListBuild.objects.in_bulk(field_name="version_id")
     versions = ModelVersion.objects.filter(pk__in=builds).values_list("pk", "recipe_id", "status")
-    keep: set[int] = {pk for pk, _, status in versions if status == VersionStatus.LIVE}
+    pinned = versions_pinned()
+    keep: set[int] = {pk for pk, _, status in versions if status == VersionStatus.LIVE or pk in pinned}
     by_recipe: dict[int, list[int]] = {}
     for pk, recipe_id, _ in versions:
-        if builds[pk].completed_at is not None:
+        if builds[pk].completed_at is not None and pk not in pinned:
             by_recipe.setdefault(recipe_id, []).append(pk)
     for pks in by_recipe.values():
         newest = sorted(pks, key=lambda pk: (pk in keep, builds[pk].completed_at), reverse=True)

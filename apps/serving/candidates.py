@@ -11,10 +11,11 @@ from apps.ml.blend import blend_lists
 from apps.serving.catalogue import Catalogue
 from apps.serving.kinds import KINDS, Kind
 from apps.serving.lists import ListKey, StoredList, category_key, segment_key
-from apps.serving.live import LiveState, PlacementState, PublicationState
+from apps.serving.live import LiveState, PlacementState
 from apps.serving.memory import Memory
 from apps.serving.models import ListScope
 from apps.serving.pools import Pool, PoolQuestion, pool_of
+from apps.serving.publications import PublicationState
 from apps.serving.shoppers import ShopperState
 from apps.serving.slate import Rung, SlateRequest
 

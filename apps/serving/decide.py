@@ -3,13 +3,15 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
 from apps.core import clock
 from apps.core.errors import InvalidInput
+from apps.experiments.assignment import variant_drawn
+from apps.experiments.drafting import Draft, coins_of, team_draft
 from apps.merchandising.models import SeenAction
 from apps.merchandising.rules import (
     Candidate,
@@ -24,13 +26,14 @@ from apps.merchandising.rules import (
 from apps.ml.blend import BlendResult, blend_normal
 from apps.serving.candidates import POPULAR, TREND, Asking, Gathered, everyone_list, gather
 from apps.serving.kinds import KINDS
-from apps.serving.live import PublicationState
+from apps.serving.live import LiveState, PlacementState
 from apps.serving.memory import Memory, memory_current
+from apps.serving.publications import PAGE_MAX, PublicationState
 from apps.serving.shoppers import ShopperState
-from apps.serving.slate import Rung, SlateRequest
+from apps.serving.slate import Attribution, Rung, SlateRequest
+from apps.serving.trials import HOLDOUT, INTERLEAVING, Trial, turn_of, unit_of
 from apps.serving.wanted import Test, wanted_test
 
-PAGE_MAX = 100
 ITEMS_MAX = 50
 CATALOGUE = "catalogue"
 NOT_ASKED = "not_asked"
@@ -45,7 +48,9 @@ FILL_BLOCK = 500
 
 @dataclass(slots=True)
 class Decision:
-    """Everything decided for one request; ready to be answered."""
+    """Everything decided for one request; ready to be answered. attribution: the experiment that did, if any.
+    other, draft: of an interleaved slate the variant's decision, and what was drawn from both.
+    """
 
     request: SlateRequest
     asking: Asking
@@ -59,16 +64,20 @@ class Decision:
     fill: Mapping[int, str] = field(default_factory=dict)
     unknown_items: tuple[str, ...] = ()
     rung: Rung = Rung.CATALOGUE
+    attribution: Attribution | None = None
+    other: "Decision | None" = None
+    draft: Draft | None = None
 
 
 def decide(request: SlateRequest, publication: PublicationState | None = None) -> Decision:
-    """All decisions of a slate, before it is put into words."""
+    """All decisions of a slate, before it is put into words. publication: decides in place of what is live
+    and of every experiment.
+    """
     memory = memory_current()
-    live, catalogue = memory.live, memory.catalogue
+    live = memory.live
     placement = live.placement(request.placement)
-    n = request.n if request.n is not None else placement.page_size
-    if not 1 <= n <= PAGE_MAX:
-        raise InvalidInput(field="n", value=n, remedy=f"Ask for 1 to {PAGE_MAX} items.")
+    if request.n is not None and not 1 <= request.n <= PAGE_MAX:
+        raise InvalidInput(field="n", value=request.n, remedy=f"Ask for 1 to {PAGE_MAX} items.")
     if len(request.items) > ITEMS_MAX:
         raise InvalidInput(field="items", value=len(request.items), remedy=f"Name at most {ITEMS_MAX} items.")
     now = request.now or clock.now()
@@ -80,22 +89,104 @@ def decide(request: SlateRequest, publication: PublicationState | None = None) -
     personalised = request.personalised and not shopper.opted_out
     if not personalised:
         shopper = ShopperState()
+    who = Who(memory, live, placement, shopper, personalised, now)
+    if publication is None and personalised and request.experiments:
+        trials = live.trials.get(placement.code)
+        if trials is not None:
+            return _decide_by_trial(request, who, trials)
+    return _decide(request, who, publication or placement.publication)
+
+
+@dataclass(slots=True)
+class Who:
+    """Who asks for a slate where and when, whatever publication decides it."""
+
+    memory: Memory
+    live: LiveState
+    placement: PlacementState
+    shopper: ShopperState
+    personalised: bool
+    now: datetime
+
+
+def _decide_by_trial(request: SlateRequest, who: Who, trials: Sequence[Trial]) -> Decision:
+    """By the variant of an experiment that the unit takes part in, else by what is live."""
+    unit = unit_of(who.shopper, request.shopper or "", request.session, request.anonymous)
+    turn = turn_of(
+        trials,
+        shopper=who.shopper,
+        unit=unit,
+        context=request.context,
+        language=request.language,
+        at=who.now.timestamp(),
+    )
+    live = who.placement.publication
+    if turn is None:
+        return _decide(request, who, live)
+    experiment, arms, attribution = turn.trial.experiment, turn.trial.arms, turn.attribution
+    if who.shopper.id is None and request.shopper:
+        attribution = replace(attribution, unit=unit)
+    if experiment.kind == INTERLEAVING:
+        return _interleaved(request, who, turn.trial, attribution, unit)
+    decision = _decide(request, who, turn.publication or live)
+    if experiment.only_different and experiment.kind != HOLDOUT:
+        plain = replace(request, explain=False) if request.explain else request
+        others = [arm for code, arm in arms.items() if code != attribution.variant]
+        if all(_page(_decide(plain, who, arm)) == _page(decision) for arm in others):
+            return decision
+    decision.attribution = attribution
+    return decision
+
+
+def _interleaved(
+    request: SlateRequest, who: Who, trial: Trial, attribution: Attribution, unit: str
+) -> Decision:
+    """Control's slate and a variant's as one, by team draft. The variant is the unit's among those that are
+    not control; the coins are the unit's for the day, so that a page loaded again shows the same.
+    """
+    experiment = trial.experiment
+    rivals = experiment.rivals
+    code = variant_drawn(rivals, unit) or experiment.control
+    decision = _decide(request, who, trial.arms[experiment.control])
+    other = _decide(replace(request, n=decision.n), who, trial.arms[code])
+    pins = [{one.product_id for one in each.ruled.shown if one.pin is not None} for each in (decision, other)]
+    drawn = team_draft(
+        _page(decision),
+        _page(other),
+        coins_of(experiment.allocation.salt, f"{unit}:{who.placement.code}:{who.now.date().isoformat()}"),
+        pins[0] & pins[1],
+    )
+    if experiment.only_different and _page(decision) == _page(other):
+        return decision
+    decision.other, decision.draft = other, drawn
+    decision.attribution = replace(attribution, variant=code, share=rivals.share_of(code), teams=drawn.teams)
+    return decision
+
+
+def _page(decision: Decision) -> list[int]:
+    return [place.product_id for place in decision.ruled.shown]
+
+
+def _decide(request: SlateRequest, who: Who, publication: PublicationState) -> Decision:
+    """By this publication."""
+    memory, placement = who.memory, who.placement
+    catalogue = memory.catalogue
     known = [catalogue.by_sku[sku].product_id for sku in request.items if sku in catalogue.by_sku]
     asking = Asking(
         memory=memory,
-        live=live,
+        live=who.live.for_publication(publication),
         catalogue=catalogue,
         placement=placement,
-        publication=publication or placement.publication,
-        shopper=shopper,
+        publication=publication,
+        shopper=who.shopper,
         items=list(dict.fromkeys(known)),
         request=request,
-        now=now,
-        personalised=personalised,
+        now=who.now,
+        personalised=who.personalised,
     )
     gathered = gather(asking)
     blend = blend_normal(
-        [source.found.normal(asking.publication.normalisation) for source in gathered.sources],
+        [source.found.normal(publication.normalisation) for source in gathered.sources],
         [source.weight for source in gathered.sources],
         catalogue.table.columns.distinct,
     )
@@ -104,8 +195,8 @@ def decide(request: SlateRequest, publication: PublicationState | None = None) -
     decision = Decision(
         request=request,
         asking=asking,
-        now=now,
-        n=n,
+        now=who.now,
+        n=request.n or publication.page_size or placement.page_size,
         gathered=gathered,
         blend=blend,
         excluded=_excluded(asking),

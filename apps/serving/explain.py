@@ -7,9 +7,9 @@ from typing import Any
 from apps.core.errors import InvalidInput
 from apps.merchandising.rules import rule_dump
 from apps.ml.topn import SERVED_LIST_LENGTH
-from apps.serving.decide import NOT_ASKED, PAGE_MAX, Decision, decide
-from apps.serving.live import PublicationState
-from apps.serving.slate import SlateItem, SlateRequest
+from apps.serving.decide import NOT_ASKED, Decision, decide
+from apps.serving.publications import PAGE_MAX, PublicationState
+from apps.serving.slate import Attribution, SlateItem, SlateRequest
 
 
 def trace_of(decision: Decision, items: Sequence[SlateItem]) -> dict[str, Any]:
@@ -25,7 +25,11 @@ def trace_of(decision: Decision, items: Sequence[SlateItem]) -> dict[str, Any]:
      "dropped": [{"product_id", "sku", "gate", "code", "rule", "params"}],
      "rules": [{"rule", "kind", "state", "count", "definition"}],
      "relaxed": [{"rule", "admitted"}], "missing": n, "unknown_items": [sku],
-     "shopper": {"known", "bought", "disliked", "recent"}}
+     "shopper": {"known", "bought", "disliked", "recent"},
+     "experiment": {"code", "variant", "share", "teams"} of what decided it, else null}
+
+    An interleaved slate's trace is control's, with the items as drawn, each with its "team", and in "other"
+    what the variant's says of sources, rules and drops.
 
     parts of one item sum to its score; a source that does not list it gives its list's lowest value.
     """
@@ -86,6 +90,18 @@ def trace_of(decision: Decision, items: Sequence[SlateItem]) -> dict[str, Any]:
             "disliked": len(asking.shopper.disliked),
             "recent": len(asking.shopper.recent),
         },
+        "experiment": _experiment(decision.attribution),
+    }
+
+
+def _experiment(attribution: Attribution | None) -> dict[str, Any] | None:
+    if attribution is None:
+        return None
+    return {
+        "code": attribution.experiment,
+        "variant": attribution.variant,
+        "share": attribution.share,
+        "teams": attribution.teams,
     }
 
 
@@ -139,6 +155,8 @@ def why_not(sku: str, request: SlateRequest, publication: PublicationState | Non
         "definition": None,
     }
     shown = {item.product_id: item.position for item in decision.ruled.items}
+    if decision.draft is not None:
+        shown = {pk: position for position, pk in enumerate(decision.draft.items, 1)}
     if facts.product_id in shown:
         return {**answer, "shown": True, "position": shown[facts.product_id]}
     drop = _drop_of(decision, facts.product_id)

@@ -10,9 +10,10 @@ from math import log2
 from typing import Any
 
 from apps.serving.catalogue import CatalogueItem
-from apps.serving.decide import PAGE_MAX
+from apps.serving.interleaved import slate_with
 from apps.serving.memory import memory_current
 from apps.serving.pipeline import recommend
+from apps.serving.publications import PAGE_MAX
 from apps.serving.slate import Slate, SlateItem, SlateRequest
 
 BRAND, CATEGORY = "brand", "category"
@@ -41,13 +42,13 @@ def groups_recommend(request: SlateRequest, of: str) -> tuple[Slate, tuple[Group
     """
     slate = recommend(replace(request, n=PAGE_MAX))
     groups = groups_of(slate.items, values_by(of), request.n or DEFAULT_GROUPS)
-    return replace(slate, items=_numbered([group.items[0] for group in groups])), groups
+    return slate_with(slate, _numbered([group.items[0] for group in groups])), groups
 
 
 def playlist_recommend(request: SlateRequest, by: str) -> Slate:
     """The slate of a request, ordered so that no two neighbours share a value of `by`, where that can be."""
     slate = recommend(request)
-    return replace(slate, items=_numbered(spread(slate.items, values_by(by))))
+    return slate_with(slate, _numbered(spread(slate.items, values_by(by))))
 
 
 def values_by(of: str) -> Values:

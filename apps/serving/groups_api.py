@@ -9,8 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from apps.accounts.api_keys import ApiCaller, api_view_plain
 from apps.core.errors import InvalidInput
 from apps.core.openapi import json_content, path_document
-from apps.serving.api import answer_response, slate_body, slate_response
+from apps.serving.answers import slate_body
+from apps.serving.api import answer_response, slate_response
 from apps.serving.groups import ARTIST, BRAND, Group, groups_recommend, playlist_recommend
+from apps.serving.openapi import SLATE
 from apps.serving.parameters import request_parse
 from apps.serving.pipeline import exposure_of
 from apps.serving.slate import Slate
@@ -83,11 +85,12 @@ def document() -> None:
     further = "Takes the parameters of the slate too."
     group_slate = {
         "type": "object",
-        "required": ["request_id", "placement", "publication", "rung", "of", "groups"],
+        "required": ["request_id", "placement", "publication", "experiment", "rung", "of", "groups"],
         "properties": {
             "request_id": {"type": "string", "format": "uuid"},
             "placement": {"type": "string"},
             "publication": {"type": "integer", "nullable": True},
+            "experiment": SLATE["properties"]["experiment"],
             "rung": {"type": "string"},
             "of": {"type": "string"},
             "groups": {"type": "array", "items": {"$ref": "#/components/schemas/SlateGroup"}},

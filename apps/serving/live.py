@@ -5,25 +5,26 @@ change, so none can forget to.
 """
 
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
 from django.db import connection
 
 from apps.core import clock
-from apps.core.errors import InvalidInput, NotFound
+from apps.core.errors import NotFound
 from apps.merchandising.models import SeenAction
-from apps.merchandising.rules import RuleSet, rules_parse
-from apps.ml.blend import NORMALISATIONS
+from apps.merchandising.rules import RuleSet
 from apps.ml.registry import FAMILIES
 from apps.serving.auction import Offer
 from apps.serving.kinds import KINDS
-from apps.serving.lists import StoredList, lists_read
+from apps.serving.lists import ListKey, StoredList, lists_read
 from apps.serving.models import ListScope
 from apps.serving.offers import offers_read
+from apps.serving.pinned import PinnedVersion, pinned_read
+from apps.serving.publications import COLUMNS, Pins, PublicationState, publication_read
+from apps.serving.publications import publication_preview as publication_preview
+from apps.serving.trials import Experiment, Trial, running_read, trials_ready
 from recoportal.patience import Patience
 
 logger = logging.getLogger(__name__)
@@ -36,20 +37,25 @@ SELECT (SELECT md5(string_agg(p::text, ',' ORDER BY p.id)) FROM merchandising_pl
        (SELECT concat_ws(':', sum(c.xmin::text::bigint), count(*)) FROM merchandising_campaign c),
        (SELECT concat_ws(':', max(d.id), sum(d.xmin::text::bigint)) FROM merchandising_campaignday d
         WHERE d.day > current_date - 2),
-       (SELECT s.time_zone FROM accounts_shopsettings s), (SELECT current_date)
+       (SELECT s.time_zone FROM accounts_shopsettings s), (SELECT current_date),
+       (SELECT concat_ws(':', sum(e.xmin::text::bigint), count(*), max(e.id)) FROM experiments_experiment e
+        WHERE e.status <> 'ended'),
+       (SELECT concat_ws(':', sum(v.xmin::text::bigint), count(*)) FROM experiments_variant v),
+       (SELECT concat_ws(':', sum(w.xmin::text::bigint), count(*)) FROM experiments_variantpublication w)
 """
-PLACEMENTS = """
+PLACEMENTS = f"""
 SELECT p.code, p.kind, p.name, p.page_size, p.repeat_purchases, p.bought_days, p.seen_action, p.seen_minutes,
-       p.second_price, p.trace_share, b.id, b.number, b.weights, b.normalisation, b.rules
+       p.second_price, p.trace_share, {COLUMNS}
 FROM merchandising_placement p JOIN merchandising_publication b ON b.id = p.live_publication_id
 WHERE p.archived_at IS NULL ORDER BY p.id
 """
 # The place of its id in a row of PLACEMENTS; the rest of a publication follows.
 PUBLICATION = 10
-PUBLICATIONS_BEFORE = """
-SELECT o.id, o.number, o.weights, o.normalisation, o.rules
-FROM merchandising_publication o JOIN merchandising_publication b ON b.placement_id = o.placement_id
-WHERE b.id = %s AND o.id <> b.id ORDER BY o.published_at DESC, o.number DESC LIMIT 20
+# What was live before: a trial publication never was.
+PUBLICATIONS_BEFORE = f"""
+SELECT {COLUMNS}
+FROM merchandising_publication b JOIN merchandising_publication l ON l.placement_id = b.placement_id
+WHERE l.id = %s AND b.id <> l.id AND NOT b.trial ORDER BY b.published_at DESC, b.number DESC LIMIT 20
 """
 # Per recipe the live version if its lists are complete, else the newest version whose lists are.
 VERSIONS = """
@@ -72,17 +78,6 @@ SHARED_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
-class PublicationState:
-    """Weights and rules as a slate uses them. id and number are None for a preview."""
-
-    weights: Mapping[str, float]
-    rules: RuleSet
-    normalisation: str = "z"
-    id: int | None = None
-    number: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PlacementState:
     """A placement with its live publication."""
 
@@ -99,19 +94,13 @@ class PlacementState:
     trace_share: float = 0.0
 
 
-def publication_preview(
-    *, weights: Mapping[str, float], rules: Any = (), normalisation: str = "z"
-) -> PublicationState:
-    """Unpublished weights and rules (JSON shape) for `pipeline.recommend`; raises InvalidInput."""
-    return PublicationState(dict(weights), RuleSet(rules_parse(rules)), normalisation)
-
-
 @dataclass(frozen=True, slots=True)
 class LiveState:
     """All of it at one moment. versions: source to the version whose lists are served. shared: sources with
     one list for every shopper. families: source to its model family. everyone: version id to its list for
     anybody. segments: segment key to the source and its list. categories: category key to its list by source.
-    offers: what sponsors offer.
+    offers: what sponsors offer. experiments: those that run; trials: by placement, what they show there.
+    pinned: the same state with other versions in place of the live ones, for publications that name them.
     """
 
     fingerprint: tuple[Any, ...] | None = None
@@ -123,6 +112,9 @@ class LiveState:
     families: Mapping[str, str] = field(default_factory=dict)
     categories: Mapping[int, Mapping[str, StoredList]] = field(default_factory=dict)
     offers: Sequence[Offer] = ()
+    experiments: Sequence[Experiment] = ()
+    trials: Mapping[str, tuple[Trial, ...]] = field(default_factory=dict)
+    pinned: Mapping[Pins, "LiveState"] = field(default_factory=dict)
 
     def placement(self, code: str) -> PlacementState:
         """The placement of this code; NotFound names those there are."""
@@ -131,6 +123,10 @@ class LiveState:
             known = ", ".join(self.placements) or "none"
             raise NotFound(f"There is no placement {code!r}. Known placements: {known}.")
         return placement
+
+    def for_publication(self, publication: PublicationState) -> "LiveState":
+        """This state as the publication wants it: with the versions it pins where their lists are at hand."""
+        return self.pinned.get(publication.pins, self) if publication.pins else self
 
 
 def live_read(known: LiveState) -> LiveState:
@@ -147,29 +143,73 @@ def live_read(known: LiveState) -> LiveState:
         placements = {row[0]: _placement(row, known) for row in rows}
         unreadable = [row for row in rows if placements[row[0]].publication.id != row[PUBLICATION]]
         placements |= {row[0]: _placement_before(cursor, row, known) for row in unreadable}
+        running = running_read(cursor, _publications_of(known))
         cursor.execute(VERSIONS)
-        rows = cursor.fetchall()
-        versions = {str(code): int(version_id) for code, version_id, _ in rows}
-        shared = frozenset(str(code) for code, _, family in rows if _is_shared(family))
-        keys = [(version_id, int(ListScope.EVERYONE), 0) for version_id in versions.values()]
-        scopes = [int(ListScope.SEGMENT), int(ListScope.CATEGORY)]
-        for version_id in versions.values():
-            cursor.execute(KEYS, [version_id, scopes, SHARED_MAX])
-            keys += [(version_id, scope, key) for scope, key in cursor.fetchall()]
+        served = {str(code): (int(pk), str(family)) for code, pk, family in cursor.fetchall()}
+        pinned = pinned_read(cursor)
+        every = {pk for pk, _ in served.values()} | {
+            one.version_id for found in pinned.values() for one in found
+        }
+        keys = _shared_keys(cursor, sorted(every))
     lists = lists_read(keys)
-    sources = {version_id: source for source, version_id in versions.items()}
-    everyone = {key[0]: found for key, found in lists.items() if key[1] == ListScope.EVERYONE}
-    segments = {
-        key[2]: (sources[key[0]], found) for key, found in lists.items() if key[1] == ListScope.SEGMENT
-    }
+    state = LiveState(
+        fingerprint,
+        placements,
+        everyone={key[0]: found for key, found in lists.items() if key[1] == ListScope.EVERYONE},
+        offers=offers_read(clock.now()),
+        experiments=running.experiments,
+        trials=trials_ready(running.trials, frozenset(pinned)),
+    )
+    views = {pins: _with_versions(state, _replaced(served, found), lists) for pins, found in pinned.items()}
+    return replace(_with_versions(state, served, lists), pinned=views)
+
+
+def _publications_of(known: LiveState) -> dict[int, PublicationState]:
+    """Those read before, by id: their rules are warm."""
+    arms = [arm for trials in known.trials.values() for trial in trials for arm in trial.arms.values()]
+    every = [*(placement.publication for placement in known.placements.values()), *arms]
+    return {one.id: one for one in every if one.id is not None}
+
+
+def _replaced(
+    served: Mapping[str, tuple[int, str]], pinned: Iterable[PinnedVersion]
+) -> dict[str, tuple[int, str]]:
+    return {**served, **{one.source: (one.version_id, one.family) for one in pinned}}
+
+
+def _shared_keys(cursor: Any, versions: Iterable[int]) -> list[ListKey]:
+    """Keys of the lists that are held in memory."""
+    versions = list(versions)
+    keys: list[ListKey] = [(version_id, int(ListScope.EVERYONE), 0) for version_id in versions]
+    scopes = [int(ListScope.SEGMENT), int(ListScope.CATEGORY)]
+    for version_id in versions:
+        cursor.execute(KEYS, [version_id, scopes, SHARED_MAX])
+        keys += [(version_id, scope, key) for scope, key in cursor.fetchall()]
+    return keys
+
+
+def _with_versions(
+    state: LiveState, served: Mapping[str, tuple[int, str]], lists: Mapping[ListKey, StoredList]
+) -> LiveState:
+    """The state that serves these versions: source to version id and family."""
+    sources = {version_id: source for source, (version_id, _) in served.items()}
+    segments: dict[int, tuple[str, StoredList]] = {}
     categories: dict[int, dict[str, StoredList]] = {}
     for (version_id, scope, key), found in lists.items():
-        if scope == ListScope.CATEGORY:
-            categories.setdefault(key, {})[sources[version_id]] = found
-    families = {str(code): str(family) for code, _, family in rows}
-    offers = offers_read(clock.now())
-    return LiveState(
-        fingerprint, placements, versions, shared, everyone, segments, families, categories, offers
+        source = sources.get(version_id)
+        if source is None:
+            continue
+        if scope == ListScope.SEGMENT:
+            segments[key] = (source, found)
+        elif scope == ListScope.CATEGORY:
+            categories.setdefault(key, {})[source] = found
+    return replace(
+        state,
+        versions={source: version_id for source, (version_id, _) in served.items()},
+        shared=frozenset(source for source, (_, family) in served.items() if _is_shared(family)),
+        families={source: family for source, (_, family) in served.items()},
+        segments=segments,
+        categories=categories,
     )
 
 
@@ -184,7 +224,7 @@ def _placement(row: tuple[Any, ...], known: LiveState) -> PlacementState:
     if before is not None and before.publication.id == row[PUBLICATION]:
         publication = before.publication  # immutable, and its rules are warm
     else:
-        publication = _publication(row[PUBLICATION:]) or PublicationState({}, RuleSet(()))
+        publication = publication_read(row[PUBLICATION:]) or PublicationState({}, RuleSet(()))
     repeats = repeats or KINDS[kind].repeats
     return PlacementState(code, kind, name, page_size, repeats, publication, *handling)
 
@@ -197,18 +237,5 @@ def _placement_before(cursor: Any, row: tuple[Any, ...], known: LiveState) -> Pl
         return replace(placement, publication=before.publication)
     logger.error("%s: its live publication #%s can't be read", placement.code, row[PUBLICATION + 1])
     cursor.execute(PUBLICATIONS_BEFORE, [row[PUBLICATION]])
-    readable = (_publication(older) for older in cursor.fetchall())
+    readable = (publication_read(older) for older in cursor.fetchall())
     return replace(placement, publication=next(filter(None, readable), placement.publication))
-
-
-def _publication(row: Sequence[Any]) -> PublicationState | None:
-    """A publication as values; None when its JSON has a shape that nothing here wrote."""
-    pk, number, raw_weights, normalisation, rules = row
-    try:
-        weights = {str(source): float(weight) for source, weight in orjson.loads(raw_weights).items()}
-        ruleset = RuleSet(rules_parse(orjson.loads(rules)))
-    except (InvalidInput, ValueError, TypeError, AttributeError, LookupError):
-        return None
-    if normalisation not in NORMALISATIONS or not all(0 <= one < math.inf for one in weights.values()):
-        return None
-    return PublicationState(weights, ruleset, normalisation, pk, number)

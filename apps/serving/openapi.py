@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.core.openapi import json_content, path_document
-from apps.serving.decide import ITEMS_MAX, PAGE_MAX
+from apps.serving.decide import ITEMS_MAX
 from apps.serving.parameters import (
     ATTRIBUTES_MAX,
     BRANDS_MAX,
@@ -14,6 +14,7 @@ from apps.serving.parameters import (
     SKU_MAX,
     TEXT_LIMITS,
 )
+from apps.serving.publications import PAGE_MAX
 from apps.serving.slate import DEVICES, REFERRERS, SEASONS, Rung
 
 NUMBER_OR_NULL = {"type": "number", "nullable": True}
@@ -59,7 +60,7 @@ ITEM: dict[str, Any] = {
 }
 SLATE: dict[str, Any] = {
     "type": "object",
-    "required": ["request_id", "placement", "publication", "rung", "items"],
+    "required": ["request_id", "placement", "publication", "experiment", "rung", "items"],
     "additionalProperties": False,
     "properties": {
         "request_id": {
@@ -72,6 +73,14 @@ SLATE: dict[str, Any] = {
             "type": "integer",
             "nullable": True,
             "description": "Number of the weights and rules used.",
+        },
+        "experiment": {
+            "type": "object",
+            "nullable": True,
+            "required": ["code", "variant"],
+            "additionalProperties": False,
+            "properties": {"code": {"type": "string"}, "variant": {"type": "string"}},
+            "description": "The experiment and the variant that decided this slate; null where none did.",
         },
         "rung": {
             "type": "string",
@@ -90,6 +99,7 @@ EXAMPLE = {
     "request_id": "0b6f7c0e-6f0f-4f6e-9d7d-0c7f8a1b2c3d",
     "placement": "home",
     "publication": 7,
+    "experiment": {"code": "fresh-home", "variant": "b"},
     "rung": "shopper",
     "items": [
         {
@@ -140,6 +150,11 @@ ASKED: tuple[tuple[str, str, dict[str, Any]], ...] = (
         _texts(ITEMS_MAX, SKU_MAX),
     ),
     ("session", "Your id of the visit; its events make slates for a stranger fit.", _text("session")),
+    (
+        "anonymous",
+        "The id the shopper had until they logged in, as in events: experiments go by it meanwhile.",
+        _text("anonymous"),
+    ),
     ("n", "How many items; else the placement's page size.", _whole(1, PAGE_MAX)),
     ("lang", "Language of titles and reasons, for example zh-hans.", _text("lang")),
     (

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apps.core.errors import InvalidInput
-from apps.serving.decide import ITEMS_MAX, PAGE_MAX
+from apps.serving.decide import ITEMS_MAX
+from apps.serving.publications import PAGE_MAX
 from apps.serving.slate import DEVICES, REFERRERS, SEASONS, Context, Filters, SlateRequest
 
 EXCLUDE_MAX = 500
@@ -18,7 +19,15 @@ ATTRIBUTES_MAX = 20
 SKU_MAX = 64
 NAME_MAX = 120
 PRICE_MAX = 1e10
-TEXT_LIMITS = {"shopper": 80, "session": 64, "lang": 10, "region": 60, "category": 400, "in_category": 400}
+TEXT_LIMITS = {
+    "shopper": 80,
+    "anonymous": 80,
+    "session": 64,
+    "lang": 10,
+    "region": 60,
+    "category": 400,
+    "in_category": 400,
+}
 FLAGS = {"0": False, "false": False, "1": True, "true": True}
 
 
@@ -131,6 +140,7 @@ REQUEST: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "shopper": ("shopper", _text),
     "items": ("items", _list_of(ITEMS_MAX, SKU_MAX, "skus")),
     "session": ("session", _text),
+    "anonymous": ("anonymous", _text),
     "n": ("n", _whole(1, PAGE_MAX, "the placement's page size")),
     "lang": ("language", _lower),
     "explain": ("explain", _flag),

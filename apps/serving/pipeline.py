@@ -6,6 +6,7 @@ products. Everything else is in the process's memory.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,9 +15,10 @@ from apps.merchandising.rules import RuledItem
 from apps.serving.catalogue import NEW_DAYS, CatalogueItem
 from apps.serving.decide import FILL, POOL_TIER, SEEN_TIER, Decision, decide
 from apps.serving.explain import trace_of
-from apps.serving.live import PublicationState
+from apps.serving.interleaved import slate_interleaved
+from apps.serving.publications import PublicationState
 from apps.serving.reasons import RULE, Reasons
-from apps.serving.slate import Slate, SlateItem, SlateRequest, request_id_make
+from apps.serving.slate import Attribution, Slate, SlateItem, SlateRequest, request_id_make
 
 LOW_STOCK = 5
 
@@ -32,6 +34,14 @@ def recommend(request: SlateRequest, publication: PublicationState | None = None
 
 def slate_of(decision: Decision) -> Slate:
     """The answer for a decision."""
+    slate = _slate_of(decision)
+    if decision.other is None or decision.draft is None:
+        return slate
+    return slate_interleaved(slate, _slate_of(decision.other), decision.draft)
+
+
+def _slate_of(decision: Decision) -> Slate:
+    """By one publication."""
     asking, request = decision.asking, decision.request
     items = tuple(_items(decision))
     return Slate(
@@ -47,6 +57,7 @@ def slate_of(decision: Decision) -> Slate:
         session=request.session if asking.personalised else "",
         language=request.language,
         charges=charges_of(decision, [item.product_id for item in items]),
+        attribution=decision.attribution,
         trace=trace_of(decision, items) if request.explain else None,
     )
 
@@ -139,9 +150,10 @@ def _badges(decision: Decision, ruled: RuledItem, facts: CatalogueItem) -> tuple
 def exposure_of(slate: Slate) -> ExposureRow:
     """What is remembered of a served slate.
 
-    propensities are 1: the policy is deterministic, it always shows this item here for this request.
+    propensities are 1, for a publication always shows this item here for this request; of an interleaved
+    slate they are the chances of the draft. Under an experiment they hold given the variant: `share` in the
+    context is the probability of that.
     """
-    charged = {"sponsored": {str(pk): charge for pk, charge in slate.charges.items()}}
     return ExposureRow(
         request_id=slate.request_id,
         served_at=slate.served_at,
@@ -153,6 +165,22 @@ def exposure_of(slate: Slate) -> ExposureRow:
         shopper_id=slate.shopper_id,
         session=slate.session,
         publication_id=slate.publication_id,
-        context=charged if slate.charges else None,
+        experiment_id=slate.experiment_id,
+        variant=slate.variant,
+        context=context_of(slate.charges, slate.attribution),
         model_version_ids=sorted(set(slate.model_versions.values())),
     )
+
+
+def context_of(
+    charges: Mapping[int, tuple[int, float]], attribution: Attribution | None
+) -> dict[str, Any] | None:
+    """What an exposure keeps beside its columns: what clicks on sponsored products cost, and how the
+    experiment came to decide (`Attribution.context`).
+    """
+    if not charges and attribution is None:
+        return None
+    kept = attribution.context() if attribution is not None else {}
+    if charges:
+        kept["sponsored"] = {str(pk): charge for pk, charge in charges.items()}
+    return kept

@@ -6,7 +6,7 @@ from dataclasses import replace
 from apps.core.errors import InvalidInput
 from apps.merchandising.blends import weights_parse
 from apps.merchandising.selectors import placement_get, publication_get, sources_known
-from apps.serving.live import PublicationState, publication_preview
+from apps.serving.publications import PublicationState, publication_preview
 
 PARAMETERS = ("publication", "blend")
 

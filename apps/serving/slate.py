@@ -98,7 +98,8 @@ class SlateRequest:
     n: page size, None for the placement's. language: of titles, "" for the product's own. now: decides
     schedules and availability; None for the present. personalised: False to know nothing of the shopper.
     exclude: skus not to show. currency: only products priced in it. category: the category page asked for.
-    rank: only these skus, in the storefront's order, put in the placement's order.
+    rank: only these skus, in the storefront's order, put in the placement's order. anonymous: the id the
+    shopper was known by until they logged in a moment ago. experiments: False to see what is live.
     """
 
     placement: str
@@ -116,6 +117,40 @@ class SlateRequest:
     currency: str = ""
     category: str = ""
     rank: tuple[str, ...] = ()
+    anonymous: str = ""
+    experiments: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """The experiment that decided a slate. share: the probability with which the variant was drawn.
+
+    unit: what was drawn for, where the slate's shopper and session do not tell it. teams: of an interleaved
+    slate, for each place whose item it is: "A" control's, "B" the variant's, "-" either's, for both pin it
+    there. slot: of a switchback. holdout: id and variant of the holdout the unit belongs to, beside this.
+    """
+
+    experiment_id: int
+    experiment: str
+    variant: str
+    share: float
+    unit: str = ""
+    teams: str = ""
+    slot: int | None = None
+    holdout: tuple[int, str] | None = None
+
+    def context(self) -> dict[str, Any]:
+        """What an exposure keeps of it beside experiment and variant."""
+        kept: dict[str, Any] = {"share": self.share}
+        if self.unit:
+            kept["unit"] = self.unit
+        if self.teams:
+            kept["teams"] = self.teams
+        if self.slot is not None:
+            kept["slot"] = self.slot
+        if self.holdout is not None:
+            kept["holdout"] = {"experiment": self.holdout[0], "variant": self.holdout[1]}
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +159,7 @@ class SlateItem:
 
     source: the source that gave it the most; "rule" for such a pin; "trend", "popular" or "catalogue" for
     fill. parts: contribution by source, sums to the blended score. propensity: the probability that the
-    policy shows this item here; 1.0, for the policy is deterministic.
+    policy shows this item here, given the variant: 1.0, but in an interleaved slate.
     badges: codes 'pinned', 'boosted', 'buried', 'new', 'low_stock', 'sponsored', 'fill'. reason: the code of
     what gave the item its place, reason_item and reason_title: the product it stands on; `serving.reasons`
     puts them into words.
@@ -153,7 +188,8 @@ class SlateItem:
 @dataclass(frozen=True, slots=True)
 class Slate:
     """The answer. publication_id and number: None for a preview. model_versions: source to version id.
-    charges: sponsored product to its campaign and what a click costs it.
+    charges: sponsored product to its campaign and what a click costs it. attribution: the experiment that
+    decided it; None where what is live did.
 
     trace: see `serving.explain`; None unless the request asked to explain.
     """
@@ -170,4 +206,20 @@ class Slate:
     session: str = ""
     language: str = ""
     charges: Mapping[int, tuple[int, float]] = field(default_factory=dict)
+    attribution: Attribution | None = None
     trace: dict[str, Any] | None = None
+
+    @property
+    def experiment_id(self) -> int | None:
+        """Of the experiment that decided it."""
+        return self.attribution.experiment_id if self.attribution is not None else None
+
+    @property
+    def experiment(self) -> str:
+        """Code of the experiment that decided it, "" without one."""
+        return self.attribution.experiment if self.attribution is not None else ""
+
+    @property
+    def variant(self) -> str:
+        """Code of the variant that decided it, "" without one."""
+        return self.attribution.variant if self.attribution is not None else ""

@@ -19,7 +19,6 @@ from apps.experiments.assignment import (
     assign_slot,
     layer_bucket,
     slot_at,
-    takes_part,
     uniform,
     uniform_many,
 )
@@ -158,9 +157,9 @@ def test_postgres_computes_the_same() -> None:
 def test_a_bucket_and_the_slice_agree() -> None:
     for unit in UNITS[:200]:
         bucket = layer_bucket("main", unit)
-        assert takes_part(whole(layer_from=bucket, layer_to=bucket + 1), unit)
-        assert not takes_part(whole(layer_from=bucket + 1), unit)
-        assert not takes_part(whole(layer_to=bucket), unit)
+        assert assign(whole(layer_from=bucket, layer_to=bucket + 1), unit)
+        assert assign(whole(layer_from=bucket + 1), unit) is None
+        assert assign(whole(layer_to=bucket), unit) is None
 
 
 def test_slots_of_a_switchback_are_drawn_each_for_itself() -> None:

@@ -6,8 +6,7 @@ import pytest
 from apps.catalog.models import Product
 from apps.core import clock
 from apps.merchandising.services import DEFAULT_PLACEMENTS
-from apps.serving.answers import answer_of
-from apps.serving.api import slate_body
+from apps.serving.answers import answer_of, slate_body
 from apps.serving.decide import decide
 from apps.serving.pipeline import exposure_of, slate_of
 from apps.serving.slate import SlateRequest
