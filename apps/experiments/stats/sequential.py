@@ -335,12 +335,9 @@ def _arm(moments: Moments, signed: bool) -> tuple[float, float, bool]:
         return n / SKEWNESS_OF_AN_EVENT**2, moments.var_y / n, False
     events = float(effective_events(n, moments.mean_y, moments.var_y))
     if moments.is_ratio:
-        if not moments.mean_d:
-            return 0.0, 0.0, False
-        value = moments.mean_y / moments.mean_d
-        spread = moments.var_y - 2 * value * moments.cov_yd + value * value * moments.var_d
+        line = moments.linear()
         denominator = float(effective_events(n, moments.mean_d, moments.var_d))
-        return min(events, denominator), max(spread, 0.0) / n / moments.mean_d**2, False
+        return (min(events, denominator), line.var_y / line.n, False) if line.n else (0.0, 0.0, False)
     bernoulli = moments.mean_y * (1 - moments.mean_y) * n / (n - 1)
     return events, moments.var_y / n, abs(moments.var_y - bernoulli) <= 1e-9 * max(bernoulli, 1e-12)
 
