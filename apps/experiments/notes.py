@@ -53,6 +53,8 @@ NOTE_TEXTS: dict[str, str] = {
     "small_sample": "%(metric)s: %(variant)s has %(units)s units; judge from %(needed)s.",
     "few_conversions": "%(metric)s: %(variant)s has only %(count)s conversions or misses; the intervals are"
     " rough below %(needed)s.",
+    "sequential_waits": "%(metric)s: too few events with %(variant)s or control for an interval that holds"
+    " at every look.",
     "suspicious_large": "%(metric)s changed by %(value)s with %(variant)s. Changes beyond %(level)s are more"
     " often a fault in the data than an effect: check before you believe it.",
     "suspicious_small": "%(metric)s changed by %(value)s with %(variant)s: statistically clear, but below"

@@ -62,18 +62,28 @@ Alarm = Literal["none", "warning", "blocked"]
 
 @dataclass(frozen=True, slots=True)
 class UnitMetricSpec:
-    """One metric as the analysis needs it. `margin`: the relative loss a guardrail still accepts (.02)."""
+    """One metric as the analysis needs it. `margin`: the relative loss a guardrail still accepts (.02).
+
+    signed: values of a unit may be below 0 as a matter of course (a temperature, a score; not revenue with a
+    few returns), so that their mean says nothing of their spread.
+    """
 
     code: str
     kind: Kind
     role: Role
     higher_is_better: bool = True
     margin: float | None = None
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """How an experiment is to be judged. `shares`: expected share of the units by variant, control too."""
+    """How an experiment is to be judged. `shares`: expected share of the units by variant, control too.
+
+    planned_units: units in all, of a plan made before the first look (never those seen so far): the
+    sequential intervals are tightest there. prior_sd: of a normal prior of the relative change (0.3 doubts
+    changes beyond 60 %); None: flat.
+    """
 
     control: str
     shares: Mapping[str, float]
@@ -87,6 +97,9 @@ class Spec:
     mde: float | None = None  # relative change of the primary metric worth having
     power: float = 0.8
     planned_days: float | None = None
+    planned_units: int | None = None
+    prior_mean: float = 0.0
+    prior_sd: float | None = None
 
     @property
     def treatments(self) -> tuple[str, ...]:
@@ -201,7 +214,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class MetricResult:
-    """One metric over all treatments."""
+    """One metric over all treatments. best: each variant's chance, control's too, to be the best of all."""
 
     code: str
     kind: Kind
@@ -209,6 +222,7 @@ class MetricResult:
     higher_is_better: bool
     margin: float | None
     comparisons: tuple[Comparison, ...]
+    best: Mapping[str, float] = field(default_factory=dict)
 
     def comparison(self, variant: str) -> Comparison | None:
         """The comparison of one treatment, None when there is none."""
