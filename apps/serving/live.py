@@ -38,10 +38,9 @@ SELECT (SELECT md5(string_agg(p::text, ',' ORDER BY p.id)) FROM merchandising_pl
        (SELECT concat_ws(':', max(d.id), sum(d.xmin::text::bigint)) FROM merchandising_campaignday d
         WHERE d.day > current_date - 2),
        (SELECT s.time_zone FROM accounts_shopsettings s), (SELECT current_date),
-       (SELECT concat_ws(':', sum(e.xmin::text::bigint), count(*), max(e.id)) FROM experiments_experiment e
-        WHERE e.status <> 'ended'),
-       (SELECT concat_ws(':', sum(v.xmin::text::bigint), count(*)) FROM experiments_variant v),
-       (SELECT concat_ws(':', sum(w.xmin::text::bigint), count(*)) FROM experiments_variantpublication w)
+       (SELECT md5(string_agg(concat_ws(',', e, v, w), ',' ORDER BY e.id, v.id, w.id))
+        FROM experiments_experiment e LEFT JOIN experiments_variant v ON v.experiment_id = e.id
+        LEFT JOIN experiments_variantpublication w ON w.variant_id = v.id WHERE e.status <> 'ended')
 """
 PLACEMENTS = f"""
 SELECT p.code, p.kind, p.name, p.page_size, p.repeat_purchases, p.bought_days, p.seen_action, p.seen_minutes,

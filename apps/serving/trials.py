@@ -187,8 +187,10 @@ def turn_of(
         variant = _variant(experiment, unit, at, buckets)
         if variant is None:
             continue
-        turn = Turn(trial, trial.arms.get(variant), _attribution(experiment, variant, at))
-        if experiment.kind == HOLDOUT and variant != experiment.control:
+        free = experiment.kind == HOLDOUT and variant != experiment.control
+        shown = None if free else trial.arms.get(variant)
+        turn = Turn(trial, shown, _attribution(experiment, variant, at))
+        if free:
             held = held or turn
         elif held is None:
             return turn
