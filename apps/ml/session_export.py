@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import shutil
 import tempfile
@@ -23,18 +22,19 @@ from apps.ml.models.sequence_net import SequenceNet
 from apps.ml.session_network import CATALOGUE, FORMAT, MANIFEST, NETWORK
 
 EXAMPLE_LENGTH = 7
+OPSET = 17
 
 
 class OneSession(nn.Module):
-    """Rows of the catalogue and pauses, int64 [1, M] each, to scores [1, N]."""
+    """Rows of the catalogue, and pauses where the net looks at them, int64 [1, M] each, to scores [1, N]."""
 
     def __init__(self, net: SequenceNet) -> None:
         super().__init__()
         self.net = net
 
-    def forward(self, items: Tensor, pauses: Tensor) -> Tensor:
+    def forward(self, items: Tensor, pauses: Tensor | None = None) -> Tensor:
         """Scores of the catalogue after the last item."""
-        hidden_BMD = self.net.hidden(items, pauses if self.net.pauses is not None else None)
+        hidden_BMD = self.net.hidden(items, pauses)
         scores: Tensor = hidden_BMD[:, -1] @ self.net.table.T + self.net.level
         return scores
 
@@ -52,7 +52,7 @@ def session_export(model: Model[Any], folder: str | Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        _network_write(model.net, int(model.config.max_length), scratch / NETWORK)
+        _network_write(model.net, scratch / NETWORK)
         history = model.history
         np.savez(scratch / CATALOGUE, ids=history.items.ids, met=model.trained, sold=history.candidates)
         hashes = {
@@ -67,25 +67,19 @@ def session_export(model: Model[Any], folder: str | Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _network_write(net: SequenceNet, max_length: int, path: Path) -> None:
-    length = torch.export.Dim("length", min=1, max=max_length)
-    example = torch.arange(min(EXAMPLE_LENGTH, max_length))[None] % net.n_items
-    exporter = logging.getLogger("torch.onnx")
-    before = exporter.level
-    exporter.setLevel(logging.ERROR)  # it names every package it could do without
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                OneSession(net).eval(),
-                (example, torch.clamp(torch.arange(example.shape[1]), max=1)[None]),
-                input_names=["items", "pauses"],
-                output_names=["scores"],
-                dynamic_shapes=({1: length}, {1: length}),
-                dynamo=True,
-                verbose=False,
-            )
-    finally:
-        exporter.setLevel(before)
-    assert program is not None
-    program.save(str(path), external_data=False)
+def _network_write(net: SequenceNet, path: Path) -> None:
+    items = torch.zeros(1, EXAMPLE_LENGTH, dtype=torch.int64)
+    given = {"items": items} if net.pauses is None else {"items": items, "pauses": items}
+    with warnings.catch_warnings():
+        # By tracing: the newer exporter cannot leave the length of a recurrent net open.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            OneSession(net).eval(),
+            tuple(given.values()),
+            str(path),
+            input_names=list(given),
+            output_names=["scores"],
+            dynamic_axes={name: {1: "length"} for name in given},
+            opset_version=OPSET,
+            dynamo=False,
+        )

@@ -27,6 +27,7 @@ from apps.ml.registry import FAMILIES
 from apps.ml.topn import PADDING_ID, SERVED_LIST_LENGTH, TopN
 from apps.serving.lists import lists_delete, lists_delete_versions, lists_write
 from apps.serving.models import ListBuild, ListScope
+from apps.serving.online import network_write, networks_prune
 from apps.serving.pinned import versions_pinned
 from apps.serving.segments import category_lists, segment_lists
 from apps.training.models import ModelVersion, VersionStatus
@@ -135,6 +136,7 @@ def _shard_write(version: ModelVersion, model: Model[Any], shard: int, shards: i
         parts.append((ListScope.EVERYONE, np.zeros(1, dtype=np.int64), top))
         parts.append((ListScope.SEGMENT, *segment_lists(version)))
         parts.append((ListScope.CATEGORY, *category_lists(model)))
+        network_write(version_id=version.pk, model=model)
     written = 0
     for scope, keys, top in parts:
         lists_delete(version_id=version.pk, scope=scope, keys=keys)
@@ -229,4 +231,5 @@ def lists_prune() -> int:
     if not stale:
         return 0
     ListBuild.objects.filter(version_id__in=stale).delete()
+    networks_prune(keep=keep)
     return lists_delete_versions(version_ids=stale)

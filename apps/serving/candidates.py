@@ -14,6 +14,7 @@ from apps.serving.lists import ListKey, StoredList, category_key, segment_key
 from apps.serving.live import LiveState, PlacementState
 from apps.serving.memory import Memory
 from apps.serving.models import ListScope
+from apps.serving.online import list_after
 from apps.serving.pools import Pool, PoolQuestion, pool_of
 from apps.serving.publications import PublicationState
 from apps.serving.shoppers import ShopperState
@@ -118,7 +119,8 @@ def _nothing(asking: Asking) -> Gathered:
 
 def _by_shopper(asking: Asking, kind: Kind) -> Gathered | None:
     """The shopper's own lists, and the shared ones as the shopper gets them. Shared lists alone are this rung
-    only where the weights name nothing else and there is anything to take out of them.
+    only where the weights name nothing else and there is anything to take out of them. Who is just looking
+    around gets what a source's network says after that, where it has one, instead of its last night's list.
     """
     shopper = asking.shopper
     if shopper.id is None:
@@ -132,7 +134,13 @@ def _by_shopper(asking: Asking, kind: Kind) -> Gathered | None:
     found = asking.memory.read_lists(keys, _session_keys(asking, kind))
     sources = []
     if found or (not keys and shopper.has_history):
+        session = tuple(_seen(asking)[::-1]) if shopper.seen else ()
         for source, version, weight in versioned:
+            now = list_after(version, session) if session else None
+            if now is not None:
+                cut = _left_for(asking, now)
+                sources.append(SourceLists(source, version, weight, cut, "session"))
+                continue
             own = found.get((version, int(scope), shopper.id))
             everyone = everyone_list(asking.live, source) if source in shared else None
             if own is not None:
@@ -203,7 +211,10 @@ def _item_keys(asking: Asking, product_ids: Sequence[int]) -> list[ListKey]:
 
 
 def _item_lists(asking: Asking, kind: Kind, product_ids: Sequence[int], scope: str) -> list[SourceLists]:
-    """Per source, its lists for these products, those that say most first, combined into one."""
+    """Per source, its lists for these products, those that say most first, combined into one; of a session
+    what the source's network says after it, where it has one.
+    """
+    session = tuple(product_ids[::-1]) if scope == "session" else ()
     product_ids = product_ids[:SEEDS_MAX]
     versioned = asking.versioned()
     found = asking.memory.read_lists(_item_keys(asking, product_ids))
@@ -211,6 +222,9 @@ def _item_lists(asking: Asking, kind: Kind, product_ids: Sequence[int], scope: s
     product_ids = [pk for pk in product_ids if pk in known][: kind.seeds]
     sources = []
     for source, version, weight in versioned:
+        if session and (now := list_after(version, session)) is not None:
+            sources.append(SourceLists(source, version, weight, now, scope))
+            continue
         seeds = tuple(
             (pk, found[key]) for pk in product_ids if (key := (version, int(ListScope.ITEM), pk)) in found
         )
