@@ -15,7 +15,7 @@ What is undefined is None. NumPy and SciPy only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,15 +55,15 @@ class Preference:
     wins_a: int
     wins_b: int
     ties: int
-    preference: float | None
-    share: float | None
-    low: float | None
-    high: float | None
-    sd: float | None
-    se: float | None
-    p_t: float | None
-    p_sign: float | None
-    p_wilcoxon: float | None
+    preference: float | None = None
+    share: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sd: float | None = None
+    se: float | None = None
+    p_t: float | None = None
+    p_sign: float | None = None
+    p_wilcoxon: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +102,33 @@ def preference_of(units: UnitPreferences, alpha: float = 0.05) -> Preference:
     score = units.score[units.clicked]
     n = score.size
     wins_a, wins_b = int((score < 0).sum()), int((score > 0).sum())
-    counts = (units.score.size, n, wins_a, wins_b, n - wins_a - wins_b)
+    known = Preference(units.score.size, n, wins_a, wins_b, ties=n - wins_a - wins_b)
     if not n:
-        return Preference(*counts, *[None] * 9)
+        return known
     mean = float(score.mean())
-    p_sign = float(stats.binomtest(wins_b, wins_a + wins_b).pvalue) if wins_a + wins_b else 1.0
-    p_wilcoxon = float(stats.wilcoxon(score, zero_method="pratt").pvalue) if wins_a + wins_b else 1.0
+    anybody = bool(wins_a or wins_b)
+    known = replace(
+        known,
+        preference=mean,
+        share=(1 + mean) / 2,
+        p_sign=float(stats.binomtest(wins_b, wins_a + wins_b).pvalue) if anybody else 1.0,
+        p_wilcoxon=float(stats.wilcoxon(score, zero_method="pratt").pvalue) if anybody else 1.0,
+    )
     if n < 2:
-        return Preference(*counts, mean, (1 + mean) / 2, *[None] * 5, p_sign, p_wilcoxon)
+        return known
     sd = float(score.std(ddof=1))
     se = sd / math.sqrt(n)
-    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * se
-    p_t = 2 * float(special.stdtr(n - 1, -abs(mean) / se)) if se > 0 else (None if mean else 1.0)
-    low, high = max((1 + mean - half) / 2, 0.0), min((1 + mean + half) / 2, 1.0)
     if not se > 0 and mean:
-        return Preference(*counts, mean, (1 + mean) / 2, None, None, sd, se, None, p_sign, p_wilcoxon)
-    return Preference(*counts, mean, (1 + mean) / 2, low, high, sd, se, p_t, p_sign, p_wilcoxon)
+        return replace(known, sd=sd, se=se)  # all of one mind: no spread to make an interval of
+    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * se
+    return replace(
+        known,
+        low=max((1 + mean - half) / 2, 0.0),
+        high=min((1 + mean + half) / 2, 1.0),
+        sd=sd,
+        se=se,
+        p_t=2 * float(special.stdtr(n - 1, -abs(mean) / se)) if se > 0 else 1.0,
+    )
 
 
 def units_needed(

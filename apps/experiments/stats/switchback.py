@@ -26,7 +26,7 @@ What is undefined is None. NumPy and SciPy only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -62,15 +62,15 @@ class SwitchbackEffect:
     treated_slots: int
     control: float | None
     treatment: float | None
-    effect: float | None
-    se: float | None
-    df: int
-    low: float | None
-    high: float | None
-    p: float | None
-    p_randomised: float | None
-    carry_over: float | None
-    p_carry_over: float | None
+    effect: float | None = None
+    se: float | None = None
+    df: int = 0
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    p_randomised: float | None = None
+    carry_over: float | None = None
+    p_carry_over: float | None = None
 
 
 def slots_of(
@@ -128,30 +128,31 @@ def compare(
         raise ValueError("Slots need finite values, and d can't be negative.")
     used = weights > 0
     values = np.where(used, top / np.where(used, weights, 1.0), 0.0)
-    counts = int(used.sum()), int((used & on).sum())
-    sides = [_quotient(top[used & side], weights[used & side]) for side in (~on, on)]
+    known = SwitchbackEffect(
+        slots=int(used.sum()),
+        treated_slots=int((used & on).sum()),
+        control=_quotient(top[used & ~on], weights[used & ~on]),
+        treatment=_quotient(top[used & on], weights[used & on]),
+    )
     if lags is None:
         lags = int(4 * (top.size / 100) ** (2 / 9))
     levels = _levels(labels, used)
     fit = _fit(values, weights, [on.astype(np.float64)], levels, lags)
     if fit is None:
-        return SwitchbackEffect(*counts, *sides, None, None, 0, *[None] * 6)
+        return known
     effect, se, df = fit
-    carried = _carry_over(values, weights, on, levels, lags)
+    carry_over, p_carry_over = _carry_over(values, weights, on, levels, lags)
+    known = replace(known, effect=effect, df=df, carry_over=carry_over, p_carry_over=p_carry_over)
     if not se > 0:
-        return SwitchbackEffect(*counts, *sides, effect, None, df, *[None] * 4, *carried)
+        return known
     half = float(special.stdtrit(df, 1 - alpha / 2)) * se
-    return SwitchbackEffect(
-        *counts,
-        *sides,
-        effect,
-        se,
-        df,
-        effect - half,
-        effect + half,
-        2 * float(special.stdtr(df, -abs(effect) / se)),
-        _randomised(values, weights, on, levels, share, redraws),
-        *carried,
+    return replace(
+        known,
+        se=se,
+        low=effect - half,
+        high=effect + half,
+        p=2 * float(special.stdtr(df, -abs(effect) / se)),
+        p_randomised=_randomised(values, weights, on, levels, share, redraws),
     )
 
 
