@@ -114,7 +114,7 @@ def segments_shown(analysis: Analysis, code: str, faces: Faces, view: str) -> Se
         % {"level": level_words(analysis), "view": view_words(view)},
     )
     return SegmentsShown(
-        chart, groups, multiplicity_words(analysis), interaction_words(analysis, code, faces)
+        chart, groups, multiplicity_words(analysis, code), interaction_words(analysis, code, faces)
     )
 
 
@@ -124,22 +124,23 @@ def _renamed(line: EffectLine, segment: str) -> EffectLine:
     )
 
 
-def multiplicity_words(analysis: Analysis) -> str:
-    """How many comparisons there are, and what was done about it."""
-    size = next((one.size for one in analysis.families if one.name == "segments"), 0)
-    if not size:
-        size = sum(len(metric.comparisons) for metrics in analysis.segments.values() for metric in metrics)
-    correction = next((one.correction for one in analysis.families if one.name == "segments"), "none")
-    false = formats.number(size * analysis.alpha, 1)
+def multiplicity_words(analysis: Analysis, code: str) -> str:
+    """How many comparisons of a metric there are over the segments, and what was done about it."""
+    size = sum(
+        len(metric.comparisons)
+        for metrics in analysis.segments.values()
+        for metric in metrics
+        if metric.code == code
+    )
     many = ngettext(
         "There is %(n)s comparison here. Without a correction %(false)s would look clear by chance alone.",
         "There are %(n)s comparisons here. Without a correction %(false)s would look clear by chance alone.",
         size,
-    ) % {"n": formats.number(size), "false": false}
-    if correction == "none":
+    ) % {"n": formats.number(size), "false": formats.number(size * analysis.alpha, 1)}
+    if analysis.correction == "none":
         return many + " " + _("No correction was chosen: take single finds as ideas for the next experiment.")
     told = _("What counts as better or worse is corrected for all of them together (%(name)s).")
-    return many + " " + told % {"name": correction_words(correction)}
+    return many + " " + told % {"name": correction_words(analysis.correction)}
 
 
 def interaction_words(analysis: Analysis, code: str, faces: Faces) -> list[str]:

@@ -122,6 +122,9 @@ def _multiple(analysis: Analysis) -> Check:
     share = analysis.multiple_exposed
     if share is None:
         return Check(title, _not_checked(), _("The data do not say who saw what more than once."))
+    if not share:
+        told = Told("low", _("In order"), "good", "check_circle")
+        return Check(title, told, _("Nobody saw more than one variant."))
     words = _("%(share)s saw more than one variant, for instance on two devices. They are left out.")
     told = (
         Told("high", _("Look into it"), "warn", "warning")
@@ -143,7 +146,7 @@ def _bias(analysis: Analysis, faces: Faces) -> Check:
     bad = [one for one in found if one.alarm]
     if not bad:
         told = Told("none", _("In order"), "good", "check_circle")
-        words = _("In the two weeks before, the variants' shoppers were alike in all %(n)s comparisons.")
+        words = _("Before they came in, the variants' shoppers were alike (comparisons: %(n)s).")
         return Check(title, told, words % {"n": formats.number(len(found))})
     said = _(", ").join(
         _("%(metric)s with %(variant)s: %(value)s (p = %(p)s)")

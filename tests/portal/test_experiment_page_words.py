@@ -145,8 +145,8 @@ def test_segments_tell_how_many_comparisons_there_were() -> None:
     assert shown.interactions == [
         "Region: no sign that the effect of Bold blend differs between the segments (corrected p = 0.27)."
     ]
-    bare = replace(analysis_sample(), families=())
-    assert "ideas for the next experiment" in multiplicity_words(bare)
+    bare = replace(analysis_sample(), correction="none")
+    assert "ideas for the next experiment" in multiplicity_words(bare, "conversion")
 
 
 def test_health_tells_the_split_and_what_was_left_out() -> None:
@@ -158,7 +158,7 @@ def test_health_tells_the_split_and_what_was_left_out() -> None:
     assert "too few shoppers" in srm_shown(broken, FACES).sentence
     multiple, bias, left_out = checks_of(analysis_sample(), FACES)
     assert "0.21% saw more than one variant" in multiple.sentence
-    assert "alike in all 1 comparisons" in bias.sentence
+    assert "were alike (comparisons: 1)" in bias.sentence
     assert left_out.sentence == "Bots 12, Outliers 3."
 
 

@@ -1,0 +1,13 @@
+// The page of an experiment, and "Analyse a file": print, and go to results when they come.
+
+document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-print]")) window.print();
+});
+
+// Results come below what was filled in: say so to eyes and ears.
+document.addEventListener("htmx:afterSwap", (event) => {
+    const heading = event.target.querySelector?.("[data-focus-result]");
+    if (!heading) return;
+    heading.focus({ preventScroll: true });
+    event.target.scrollIntoView({ block: "start", behavior: "smooth" });
+});
