@@ -32,7 +32,7 @@ def benjamini_hochberg(ps: Sequence[float | None]) -> list[float | None]:
     """
 
     def step_up(ordered: Floats) -> Floats:
-        scaled = ordered * ordered.size / np.arange(1, ordered.size + 1)
+        scaled = ordered * (ordered.size / np.arange(1, ordered.size + 1))
         return np.minimum.accumulate(scaled[::-1])[::-1]
 
     return _adjusted(ps, step_up)

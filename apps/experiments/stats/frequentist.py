@@ -116,7 +116,7 @@ def relative(
         low, high = ends if sign > 0 else reversed(ends)
         p = _p((t.value - c.value) / se_absolute, df)
         return Relative(value, low, high, p, near_zero=g > NEAR_ZERO)
-    se = finite(math.sqrt(max(var_t + var_c * lift * lift + common * (lift - 1.0) ** 2, 0.0)))
+    se = finite(math.sqrt(max(var_t + var_c * lift * lift + common * (lift - 1.0) * (lift - 1.0), 0.0)))
     if not se:
         return Relative(value, near_zero=g > NEAR_ZERO)
     half = quantile * se

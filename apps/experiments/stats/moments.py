@@ -231,7 +231,10 @@ def positive(left: float, whole: float) -> float:
     """What is left of a variance after something was taken off `whole`; 0 where only rounding is left.
 
     Without this a ratio that is the same for every unit would have a variance of 1e-17 and a p-value of 0.
+    What overflowed stays infinite, which is no variance either.
     """
+    if not math.isfinite(left):
+        return math.inf
     return left if left > 1e-12 * whole else 0.0
 
 

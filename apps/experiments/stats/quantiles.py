@@ -45,12 +45,12 @@ def winsorise_cap(values: ArrayLike, percentile: float = 0.99) -> float | None:
     """The cap of a metric: that percentile of the positive values of *all* arms together [units].
 
     One cap for all arms, or the cap itself would make a difference. Zeros are left out, or for most shops
-    the cap would be 0. The value is one that occurs (the lower order statistic). None without a positive
-    value.
+    the cap would be 0. The value is one that occurs (the least with that share at or below it). None without
+    a positive value.
     """
     column = np.asarray(values, dtype=np.float64)
     positive = column[column > 0.0]
-    return float(np.quantile(positive, percentile, method="lower")) if positive.size else None
+    return float(np.quantile(positive, percentile, method="inverted_cdf")) if positive.size else None
 
 
 def winsorised(values: ArrayLike, cap: float | None) -> Floats:
