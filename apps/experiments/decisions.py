@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy.stats import norm
+from scipy import special
 
 from apps.experiments.comparing import view_bounds
 from apps.experiments.results import Comparison, MetricResult, Note, Spec, Srm, Verdict
@@ -149,7 +149,7 @@ def units_needed(spec: Spec, difference: float, low: float, high: float, units: 
     sequential view asks its own interval, which is wider. None: further than TOO_FAR times the present units,
     or never (no difference).
     """
-    se = (high - low) / (2 * float(norm.ppf(1 - spec.alpha / 2)))
+    se = (high - low) / (2 * float(special.ndtri(1 - spec.alpha / 2)))
     if difference == 0 or units < 2 or not math.isfinite(se):
         return None
     if se == 0:

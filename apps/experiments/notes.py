@@ -129,7 +129,10 @@ NOTE_TEXTS: dict[str, str] = {
     " in the daily view.",
     "file_no_days": "Without dates the minimum run and the daily effects are not checked. Name the date"
     " column.",
-    "file_extra_rows": "%(rows)s earlier snapshots were used for the path only; the last one is the result.",
+    "file_earlier_times": "%(count)s earlier times show how the result came about; the last one is the"
+    " result.",
+    "file_blank_summaries": "%(rows)s rows lack a count, mean or variance. They are left out.",
+    "file_not_winsorised": "%(metric)s: a summary can't be winsorised; a few huge orders may decide it.",
     "file_shares_equal": "No expected shares were given: equal shares were assumed.",
     "file_srm_counts": "The summary's counts differ between metrics: the shares were checked on %(metric)s.",
 }

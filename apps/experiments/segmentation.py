@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.stats import chi2
+from scipy import special
 
 from apps.experiments.comparing import Arm, compare, judged, result_of, view_p
 from apps.experiments.results import (
@@ -87,7 +87,7 @@ def interactions(spec: Spec, segments: Mapping[str, Table]) -> tuple[Interaction
                 weights = [part.se**-2 for part in usable]
                 centre = sum(w * part.value for w, part in zip(weights, usable, strict=True)) / sum(weights)
                 q = sum(w * (part.value - centre) ** 2 for w, part in zip(weights, usable, strict=True))
-                found.append((metric, variant, dimension, q, float(chi2.sf(q, len(usable) - 1))))
+                found.append((metric, variant, dimension, q, float(special.chdtrc(len(usable) - 1, q))))
     ps = corrections.holm([one[4] for one in found])
     return tuple(
         Interaction(metric.code, variant, dimension, q, p, p if after is None else after)

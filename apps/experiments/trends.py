@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy import special
 
 from apps.experiments.comparing import Arm, compare
 from apps.experiments.results import DayEffect, Note, Spec, UnitMetricSpec
@@ -80,7 +80,7 @@ def trend_notes(metric: UnitMetricSpec, effects: Sequence[DayEffect], alpha: flo
     notes = []
     for variant in dict.fromkeys(effect.variant for effect in effects):
         points = [
-            (one.day, one.daily, (one.daily_high - one.daily_low) / (2 * float(norm.ppf(1 - alpha / 2))))
+            (one.day, one.daily, (one.daily_high - one.daily_low) / (2 * float(special.ndtri(1 - alpha / 2))))
             for one in effects
             if one.variant == variant and None not in (one.daily, one.daily_low, one.daily_high)
             if one.daily is not None and one.daily_low is not None and one.daily_high is not None
@@ -95,7 +95,7 @@ def trend_notes(metric: UnitMetricSpec, effects: Sequence[DayEffect], alpha: flo
         if spread <= 0:
             continue
         slope = float((weight * (day - centre) * effect).sum()) / spread
-        p = 2 * float(norm.sf(abs(slope) * math.sqrt(spread)))
+        p = 2 * float(special.ndtr(-abs(slope) * math.sqrt(spread)))
         if p >= TREND_P:
             continue
         middle = float(np.average(effect, weights=weight))
@@ -121,7 +121,7 @@ def _daily(
     if not (math.isfinite(variance) and variance > 0 and math.isfinite(lift)):
         return None
     change = (lift - 1) * math.copysign(1.0, control.rate)
-    half = float(norm.ppf(1 - spec.alpha / 2)) * math.sqrt(variance)
+    half = float(special.ndtri(1 - spec.alpha / 2)) * math.sqrt(variance)
     return change, change - half, change + half
 
 

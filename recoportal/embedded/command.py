@@ -17,6 +17,7 @@ SERVICE_OF = {"DATABASE_URL": "postgres", "REDIS_URL": BROKER, "CACHE_URL": CACH
 # These read or write files only. `demo` is not here: it starts everything, the services too.
 WITHOUT_SERVICES = frozenset(
     {
+        "analyze_experiment",
         "check",
         "collectstatic",
         "compilemessages",
