@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 SESSION_GAP_SECONDS = 30 * 60.0
 
@@ -24,7 +25,13 @@ def sessions_number(
     ordered = frame.sort_values(["who", "at"], kind="stable")
     moments = ordered["at"].to_numpy(dtype=np.float64)
     people = ordered["who"].to_numpy()
-    begins = np.ones(len(ordered), dtype=bool)
-    begins[1:] = (people[1:] != people[:-1]) | (moments[1:] - moments[:-1] >= gap_seconds)
+    begins = sessions_begin(who=people, at=moments, gap=gap_seconds)
     numbers = pd.Series(np.cumsum(begins) - 1, index=ordered.index, dtype="int64")
     return numbers.reindex(frame.index)
+
+
+def sessions_begin(*, who: NDArray[Any], at: NDArray[Any], gap: float) -> NDArray[np.bool_]:
+    """Whether each event begins a session; [n], ordered by `who` and time, `gap` in the unit of `at`."""
+    begins = np.ones(len(at), dtype=np.bool_)
+    begins[1:] = (who[1:] != who[:-1]) | (at[1:] - at[:-1] >= gap)
+    return begins

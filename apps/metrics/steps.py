@@ -11,14 +11,17 @@ SESSION_TAIL = "interval '12 hours'"
 # Who acts, as one number: the shopper's id, or below zero the hash of an anonymous session.
 WHO = "coalesce(shopper_id, -1 - (hashtextextended(nullif(session, ''), 0) & 9223372036854775807))"
 
+# What an event is worth, and its parts: i is the event, p its product.
+EVENT_OWN = "abs(i.quantity) AS quantity, i.price::float8 AS own_price, i.context ->> 'order' AS order_ref"
+LIST_PRICE, COST = "p.price::float8", "p.cost::float8"
+AMOUNT = "quantity * coalesce(own_price, list_price, 0)"
+
 # Parameters of all steps: start, end (moments, end open), zone (name), window (an interval), back (the start
 # of the day that lies one attribution window before start).
 EVENT = f"""
 CREATE TEMP TABLE m_event ON COMMIT DROP AS
 SELECT i.id, i.occurred_at AS at, k.role, i.shopper_id, i.product_id, i.request_id, i.session,
-       {WHO} AS who,
-       abs(i.quantity) AS quantity, i.price::float8 AS own_price, p.price::float8 AS list_price,
-       p.cost::float8 AS cost, i.context ->> 'order' AS order_ref
+       {WHO} AS who, {EVENT_OWN}, {LIST_PRICE} AS list_price, {COST} AS cost
 FROM events_interaction i
 JOIN events_eventkind k ON k.id = i.kind_id
 LEFT JOIN catalog_product p ON p.id = i.product_id
@@ -29,7 +32,7 @@ WHERE NOT i.bot AND i.occurred_at >= least(%(back)s, %(start)s - {SESSION_TAIL})
 ACT = f"""
 CREATE TEMP TABLE m_act ON COMMIT DROP AS
 WITH flagged AS (
-    SELECT id, who, at, role, quantity * coalesce(own_price, list_price, 0) AS amount, session, order_ref,
+    SELECT id, who, at, role, {AMOUNT} AS amount, session, order_ref,
            CASE WHEN at - lag(at) OVER (PARTITION BY who ORDER BY at, id) < {SESSION_GAP}
                 THEN 0 ELSE 1 END AS starts
     FROM m_event
@@ -120,10 +123,10 @@ JOIN (SELECT DISTINCT ON (request_id) request_id, placement FROM events_exposure
 WHERE c.role = 'click' AND c.who IS NOT NULL
 """
 
-PURCHASE = """
+PURCHASE = f"""
 CREATE TEMP TABLE m_purchase ON COMMIT DROP AS
 SELECT p.id, p.who, p.at, (p.at AT TIME ZONE %(zone)s)::date AS day, p.product_id, p.quantity,
-       p.quantity * coalesce(p.own_price, p.list_price, 0) AS amount, p.quantity * p.cost AS cost,
+       {AMOUNT} AS amount, p.quantity * p.cost AS cost,
        c.placement, c.product_id IS NOT DISTINCT FROM p.product_id AS direct
 FROM m_event p
 LEFT JOIN LATERAL (
