@@ -196,6 +196,29 @@ class RecoPortal:
             return _slate(self._call("GET", address if given else path, None, wait))
         return _slate(self._call("POST", path, given, wait))
 
+    def assignments(
+        self,
+        *,
+        shopper: str = "",
+        session: str = "",
+        experiment: str = "",
+        expose: bool = False,
+        patience: float | None = None,
+        **more: Any,
+    ) -> dict[str, str | None]:
+        """Experiment to the shopper's variant, None where they take no part, for what you build yourself.
+
+        experiment: only this one; empty when it does not run. expose: its variant is shown now, which is what
+        results are counted from. more: anonymous, personalised, lang, device, region. Raises ApiError.
+        """
+        asked = {"shopper": shopper, "session": session, "experiment": experiment, **more}
+        given = {name: _text(value) for name, value in asked.items() if value not in (None, "")}
+        if expose:
+            given["expose"] = "1"
+        address = f"/assignments?{urllib.parse.urlencode(given)}"
+        body = self._call("GET", address, None, self.patience if patience is None else patience)
+        return {one["experiment"]: one["variant"] for one in body["assignments"]}
+
     # --- events ---
 
     def event(self, kind: str, **fields: Any) -> str:

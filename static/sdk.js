@@ -219,10 +219,13 @@
     const handheld = () => (Math.min(screen.width, screen.height) < 600 ? "mobile" : "tablet");
     const device = () => (matchMedia("(pointer: coarse)").matches ? handheld() : "desktop");
 
+    // Who was known by another name a moment ago keeps what experiments showed them.
+    const identity = () => ({ shopper: shopper(), session: session(), anonymous: kept.get("was") });
+
     function question(options) {
         const { signal, timeout, render, empty, failed, shown, ...asked } = options;
         const personal = settings.consent && settings.personalised && asked.personalised !== false;
-        const who = personal ? { shopper: shopper(), session: session() } : { personalised: false };
+        const who = personal ? identity() : { personalised: false };
         const all = { lang: settings.language || document.documentElement.lang, device: device(), ...asked, ...who };
         const texts = {};
         for (const [name, value] of Object.entries(all)) {
@@ -259,6 +262,23 @@
         } finally {
             clearTimeout(clock);
             options.signal?.removeEventListener("abort", passOn);
+        }
+    }
+
+    // The visitor's variant in an experiment of the page's own; null: show what you always show. Asking counts as
+    // showing it, but with { expose: false }. Never rejects.
+    async function variant(experiment, { expose = true } = {}) {
+        try {
+            if (!settings.key) throw new Error("no key: call RecoPortal.configure({ key })");
+            const asked = { ...question({}), experiment, expose: String(Number(expose)) };
+            const given = { credentials: "omit", signal: AbortSignal.timeout(settings.timeout) };
+            const answer = await fetch(address("assignments", asked), given);
+            const body = await answer.json();
+            if (!answer.ok) throw new Error(body.error?.message ?? `status ${answer.status}`);
+            return body.assignments.find((one) => one.experiment === experiment)?.variant ?? null;
+        } catch (error) {
+            note(experiment, error);
+            return null;
         }
     }
 
@@ -371,6 +391,7 @@
         identify: guarded(identify),
         slate,
         shelf,
+        variant,
         watch: guarded(watch),
         event: guarded(record, null),
         view: guarded(view, null),

@@ -175,7 +175,11 @@ ASKED: tuple[tuple[str, str, dict[str, Any]], ...] = (
         f"Skus in your order, at most {RANK_MAX}: only these, put in the shopper's order (search results).",
         _texts(RANK_MAX, SKU_MAX),
     ),
-    ("device", f"What the visitor looks at. {UNUSED}", {"type": "string", "enum": list(DEVICES)}),
+    (
+        "device",
+        "What the visitor looks at; some experiments are about some devices alone.",
+        {"type": "string", "enum": list(DEVICES)},
+    ),
     ("hour", f"Hour of the visitor's day. {UNUSED}", _whole(0, 23)),
     ("weekday", f"1 is Monday, 7 Sunday. {UNUSED}", _whole(1, 7)),
     ("region", "Where the visitor is; else the region of a shopper who agreed to its use.", _text("region")),

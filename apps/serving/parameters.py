@@ -92,7 +92,8 @@ def _price(name: str, value: Any) -> float:
     return number
 
 
-def _flag(name: str, value: Any) -> bool:
+def flag_parse(name: str, value: Any) -> bool:
+    """A yes or no; raises InvalidInput."""
     if isinstance(value, bool):
         return value
     known = FLAGS.get(value.lower()) if isinstance(value, str) else None
@@ -143,8 +144,8 @@ REQUEST: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "anonymous": ("anonymous", _text),
     "n": ("n", _whole(1, PAGE_MAX, "the placement's page size")),
     "lang": ("language", _lower),
-    "explain": ("explain", _flag),
-    "personalised": ("personalised", _flag),
+    "explain": ("explain", flag_parse),
+    "personalised": ("personalised", flag_parse),
     "exclude": ("exclude", _list_of(EXCLUDE_MAX, SKU_MAX, "skus")),
     "currency": ("currency", _currency),
     "category": ("category", _text),
@@ -163,7 +164,7 @@ FILTERS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "brand": ("brands", _list_of(BRANDS_MAX, NAME_MAX, "brands")),
     "price_min": ("price_min", _price),
     "price_max": ("price_max", _price),
-    "in_stock": ("in_stock", _flag),
+    "in_stock": ("in_stock", flag_parse),
     "attributes": ("attributes", _attributes),
 }
 PARAMETERS = (*REQUEST, *CONTEXT, *FILTERS)

@@ -55,9 +55,9 @@ class Rung(StrEnum):
 class Context:
     """Where and when a slate is asked for; "" and None: not known.
 
-    region: as shoppers have it; chooses the lists of a region. The others are checked and change no slate
-    yet. device, season, referrer: a code of DEVICES, SEASONS, REFERRERS. hour: 0 to 23, weekday: 1 (Monday)
-    to 7, of the visitor's clock.
+    region: as shoppers have it; chooses the lists of a region. Audiences of experiments ask for region and
+    device. The others are checked and change no slate yet. device, season, referrer: a code of DEVICES,
+    SEASONS, REFERRERS. hour: 0 to 23, weekday: 1 (Monday) to 7, of the visitor's clock.
     """
 
     device: str = ""

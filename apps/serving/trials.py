@@ -189,7 +189,7 @@ def turn_of(
             continue
         free = experiment.kind == HOLDOUT and variant != experiment.control
         shown = None if free else trial.arms.get(variant)
-        turn = Turn(trial, shown, _attribution(experiment, variant, at))
+        turn = Turn(trial, shown, attribution_of(experiment, variant, at))
         if free:
             held = held or turn
         elif held is None:
@@ -216,7 +216,8 @@ def _variant(experiment: Experiment, unit: str, at: float, buckets: dict[str, in
     return variant_drawn(allocation, unit)
 
 
-def _attribution(experiment: Experiment, variant: str, at: float) -> Attribution:
+def attribution_of(experiment: Experiment, variant: str, at: float) -> Attribution:
+    """What a slate of this variant remembers; at: seconds since 1970."""
     slot = slot_at(at, experiment.slot_minutes) if experiment.kind == SWITCHBACK else None
     share = experiment.allocation.share_of(variant)
     return Attribution(experiment.id, experiment.code, variant, share, slot=slot)

@@ -11,9 +11,10 @@ from playwright.sync_api import BrowserContext, Page, Request, Route
 
 from apps.accounts.services import api_client_create
 from apps.catalog.models import Product
-from apps.events.models import EventKey, EventKind, Interaction
+from apps.events.models import EventKey, EventKind, Exposure, Interaction, Shopper
 from tests.portal.small_shop import SmallShop
 from tests.processes import RealProcess
+from tests.serving.experimenting import experiment_make
 
 CHANNEL = "sdk test"
 ORDER = "RecoPortal.purchase([{ sku: 'P04', quantity: 2, price: 5 }], { order: 'o1' })"
@@ -164,3 +165,22 @@ def test_what_happens_offline_survives_a_reload_and_is_stored_once(
     assert page.evaluate("RecoPortal.view('P01')")
     assert page.evaluate("RecoPortal.configure({ consent: false }).view('P01')") is None
     assert page.evaluate("Object.keys(localStorage)") == []
+
+
+def test_variants_of_the_pages_own_stay_with_who_signs_in(page: Page, shop_url: str) -> None:
+    experiment = experiment_make("big", {"control": {}, "b": {}})
+    opened(page, shop_url)
+    page.wait_for_timeout(2_000)  # by then every process knows of it
+    asking = "RecoPortal.variant('big', {})"
+    found = page.evaluate(asking)
+    assert found in ("control", "b")
+    assert page.evaluate("RecoPortal.variant('gone')") is None
+    visitor = page.evaluate("RecoPortal.shopper()")
+    page.evaluate("RecoPortal.identify('c-4711')")
+    assert page.evaluate("RecoPortal.shopper()") == "c-4711"
+    assert page.evaluate(asking) == found, "before any event has told who it is"
+    page.evaluate("RecoPortal.view('P05')")
+    until(page, lambda: Shopper.objects.filter(external_id="c-4711", first_known_as=visitor).exists())
+    page.wait_for_timeout(1_000)
+    assert page.evaluate(asking) == found
+    until(page, lambda: Exposure.objects.filter(experiment_id=experiment.pk, variant=found).count() == 3)

@@ -71,6 +71,8 @@ def test_slates_and_events_over_a_server_that_is_killed_and_started_again(
     assert slate.rung == "shopper"
     asked = reco.slate("home", exclude=[f"P{number:02d}-{'x' * 55}" for number in range(60)], explain=True)
     assert "trace" in asked.extra, "a question that outgrows an address is posted"
+    assert slate.experiment is None
+    assert reco.assignments(shopper="shopper-1", experiment="none", expose=True) == {}
     with pytest.raises(ApiError, match="n: ") as wrong:
         reco.slate("home", n=0)
     assert (wrong.value.status, wrong.value.field) == (400, "n")
