@@ -101,7 +101,8 @@ def post_stratified(
     With cuped the arms of each stratum are adjusted for the covariate first, with one theta for all.
 
     Strata with fewer than two units in either arm are put together; if that is still too few, into the
-    smallest of the others. None where not even the arms as a whole have two units each.
+    smallest of the others. None where not even the arms as a whole have two units each, and where numbers
+    overflow.
     """
     strata = _strata(control, treatment)
     if not strata:
@@ -117,10 +118,13 @@ def post_stratified(
         lines.append([_around(arm, top / bottom, bottom) for arm in arms])
     if cuped:
         lines = _within_strata(lines)
-    means = np.array([[line.mean_y for line in arm] for arm in lines])
-    spread = means - (means @ weights)[:, None]
-    between = (spread * weights) @ spread.T / sizes.sum()
-    within = [float((weights**2) @ [line.var_y / line.n for line in arm]) for arm in lines]
+    with np.errstate(over="ignore", invalid="ignore"):
+        means = np.array([[line.mean_y for line in arm] for arm in lines])
+        spread = means - (means @ weights)[:, None]
+        between = (spread * weights) @ spread.T / sizes.sum()
+        within = [float((weights**2) @ [line.var_y / line.n for line in arm]) for arm in lines]
+    if not np.isfinite(between).all() or not np.isfinite(within).all():
+        return None
     common = float(between[0, 1]) + float((weights**2) @ [line.shared for line in lines[0]])
     own = [within[at] + float(between[at, at] - between[0, 1]) for at in (0, 1)]
     # An arm's own part is below 0 only if the strata explain nearly everything and the effect differs much

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 from scipy import special
 
 from apps.experiments.stats import sequential
@@ -125,7 +126,7 @@ def power_of(baseline: Baseline, change: float, units: float, plan: Plan = Plan(
         d, squared = change, kept * (var_t / n_t + var_c * (1.0 + change) ** 2 / n_c) / mean / mean
     else:
         d, squared = change * abs(mean), kept * (var_t / n_t + var_c / n_c)
-    if not 0.0 < squared < math.inf:
+    if not 0.0 < squared < math.inf or not math.isfinite(d):
         return None
     c = _critical(baseline, change, units, plan)
     z = d / math.sqrt(squared)
@@ -255,15 +256,16 @@ def _skew(baseline: Baseline, change: float, n_c: float, n_t: float, plan: Plan)
     if arms is None:
         return None
     mean, var_c, var_t = arms
-    if baseline.signed:
-        k_c, k_t = n_c / sequential.SKEWNESS_OF_AN_EVENT**2, n_t / sequential.SKEWNESS_OF_AN_EVENT**2
-    else:
-        k_c = float(sequential.effective_events(n_c, mean, var_c))
-        k_t = float(sequential.effective_events(n_t, mean * (1.0 + change), var_t))
-    if min(k_c, k_t) < sequential.EVENTS_AT_LEAST:
-        return None
-    of_an_event = 1.0 if baseline.is_proportion else sequential.SKEWNESS_OF_AN_EVENT
-    skew = float(sequential.assumed_skewness(k_c, k_t, var_c / n_c, var_t / n_t, of_an_event))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if baseline.signed:
+            k_c, k_t = n_c / sequential.SKEWNESS_OF_AN_EVENT**2, n_t / sequential.SKEWNESS_OF_AN_EVENT**2
+        else:
+            k_c = float(sequential.effective_events(n_c, mean, var_c))
+            k_t = float(sequential.effective_events(n_t, mean * (1.0 + change), var_t))
+        if min(k_c, k_t) < sequential.EVENTS_AT_LEAST:
+            return None
+        of_an_event = 1.0 if baseline.is_proportion else sequential.SKEWNESS_OF_AN_EVENT
+        skew = float(sequential.assumed_skewness(k_c, k_t, var_c / n_c, var_t / n_t, of_an_event))
     return skew if math.isfinite(skew) else None
 
 
