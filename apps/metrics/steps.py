@@ -65,7 +65,7 @@ WITH served AS (
            {WHO} AS who,
            (served_at AT TIME ZONE %(zone)s)::date AS day
     FROM events_exposure
-    WHERE served_at >= %(back)s AND served_at < %(end)s
+    WHERE served_at >= %(back)s AND served_at < %(end)s AND placement <> ''  -- there no slate was
     ORDER BY request_id, served_at
 ), told AS (
     SELECT i.request_id, bool_or(i.bot) AS bot,

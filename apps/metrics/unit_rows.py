@@ -71,15 +71,23 @@ FROM (
 """
 EXPOSURES = """
 SELECT array_agg(who), array_agg(served_at), array_agg(request_id), array_agg(hashtext(placement)),
-       array_agg(CASE WHEN experiment_id = %(experiment)s THEN hashtext(variant) ELSE 0 END),
-       array_agg(CASE WHEN experiment_id = %(experiment)s
+       array_agg(CASE WHEN experiment_id = %(experiment)s THEN hashtext(variant)
+                 WHEN {held} THEN hashtext(context -> 'holdout' ->> 'variant') ELSE 0 END),
+       array_agg(CASE WHEN experiment_id = %(experiment)s OR {held}
                  THEN hashtext(coalesce(context ->> 'device', '')) ELSE 0 END),
        array_agg(cardinality(product_ids)::int2)
 FROM (
-    SELECT *, coalesce({who}, {nobody}) AS who FROM events_exposure
+    SELECT *, coalesce({known}, {who}, {nobody}) AS who FROM events_exposure
     WHERE served_at >= %(start)s::timestamptz AND served_at < %(end)s::timestamptz AND ({which})
 ) r
 """
+# A shopper whom the shop did not know yet when the slate was served, and does now.
+KNOWN_SINCE = """CASE WHEN shopper_id IS NULL AND context ? 'unit' THEN (
+    SELECT coalesce(s.merged_into_id, s.id) FROM events_shopper s
+    WHERE s.external_id = context ->> 'unit') END
+"""
+# A slate that another experiment decided counts for the holdout, too, whose other part the unit is in.
+HELD = "context ? 'holdout' AND (context -> 'holdout' ->> 'experiment')::bigint = %(experiment)s"
 # Slates of which single items were reported or clicked: whether the reports name the items, how many of its
 # items were reported or clicked, and how many clicked.
 SLATE_ITEMS = """
@@ -258,10 +266,10 @@ def exposures_read(
     progress: Progress | None = None,
 ) -> Exposures:
     """The experiment's exposures, and with `slates` all others of these placements too (None: of all)."""
-    which = "experiment_id = %(experiment)s"
+    which = f"experiment_id = %(experiment)s OR {HELD}"
     if slates:
         which = "true" if placements is None else f"{which} OR placement = ANY(%(placements)s::text[])"
-    sql = EXPOSURES.format(who=steps.WHO, nobody=NOBODY, which=which)
+    sql = EXPOSURES.format(known=KNOWN_SINCE, who=steps.WHO, nobody=NOBODY, held=HELD, which=which)
     params: dict[str, Any] = {"experiment": experiment}
     if slates and placements is not None:
         params["placements"] = list(placements)
@@ -270,7 +278,8 @@ def exposures_read(
         kinds = ("bigint", "bigint", "uuid", "int", "int", "int", "smallint")
         return Exposures(*(array_read(raw, kind) for raw, kind in zip(row, kinds, strict=True)))
 
-    return joined(_read(connections, stretch, "events_exposure", sql, params, parse, progress))
+    parts = _stretches(connections[0], stretch, "served_at")
+    return joined(answers(connections, sql, [params | part for part in parts], parse, progress))
 
 
 def events_read(
@@ -318,7 +327,7 @@ def events_read(
             bots=who[kind < 0],
         )
 
-    parts = _read(connections, stretch, "events_interaction", sql, {}, parse, progress)
+    parts = answers(connections, sql, _stretches(connections[0], stretch, "occurred_at"), parse, progress)
     bots = np.concatenate([part.bots for part in parts])
     details, links = joined([part.details for part in parts]), joined([part.links for part in parts])
     acts = [part.acts for part in parts]
@@ -333,7 +342,8 @@ def item_counts_read(connections: Sequence[Raw], stretch: Stretch) -> ItemCounts
         kinds = ("uuid", "int", "int", "int")
         return ItemCounts(*(array_read(raw, kind) for raw, kind in zip(row, kinds, strict=True)))
 
-    return joined(_read(connections, stretch, "events_exposure", SLATE_ITEMS, {}, parse, None))
+    parts = _stretches(connections[0], stretch, "served_at")
+    return joined(answers(connections, SLATE_ITEMS, parts, parse))
 
 
 def array_read(raw: bytes | None, kind: str) -> NDArray[Any]:
@@ -368,29 +378,26 @@ def _listed(kinds: Iterable[int]) -> str:
     return ", ".join(str(int(kind)) for kind in kinds) or "-1"
 
 
-def _read(
+def answers(
     connections: Sequence[Raw],
-    stretch: Stretch,
-    table: str,
     sql: str,
-    params: Mapping[str, Any],
+    questions: Sequence[Mapping[str, Any]],
     parse: Callable[[Sequence[bytes | None]], Part],
-    progress: Progress | None,
+    progress: Progress | None = None,
 ) -> list[Part]:
-    """The answer of `sql` to each stretch of time, parsed, in order; each connection takes the next one."""
-    bounds = _bounds(connections[0], stretch, table)
-    waiting = iter(list(enumerate(pairwise(bounds))))
+    """The one row that `sql` answers each question with, parsed; each connection takes the next one."""
+    waiting = iter(list(enumerate(questions)))
     found: dict[int, Part] = {}
 
     def work(raw: Raw) -> None:
         cursor = psycopg.Cursor(raw)
-        for place, (start, end) in waiting:
-            cursor.execute(sql.encode(), {**params, "start": start, "end": end}, binary=True)
+        for place, params in waiting:
+            cursor.execute(sql.encode(), params, binary=True)
             result = cursor.pgresult
             assert result is not None
             found[place] = parse([result.get_value(0, column) for column in range(result.nfields)])
             if progress is not None:
-                progress(len(found) / (len(bounds) - 1))
+                progress(len(found) / len(questions))
 
     if len(connections) == 1:
         work(connections[0])
@@ -401,9 +408,9 @@ def _read(
     return [found[place] for place in sorted(found)]
 
 
-def _bounds(raw: Raw, stretch: Stretch, table: str) -> list[datetime]:
-    """Equal stretches of time with some STRETCH_ROWS rows each, two at least, and one more."""
-    column = {"events_interaction": "occurred_at", "events_exposure": "served_at"}[table]
+def _stretches(raw: Raw, stretch: Stretch, column: str) -> list[dict[str, Any]]:
+    """Equal stretches of time with some STRETCH_ROWS rows each, one for each reader at least."""
+    table = "events_interaction" if column == "occurred_at" else "events_exposure"
     cursor = psycopg.Cursor(raw)
     cursor.execute(
         f"EXPLAIN (FORMAT JSON) SELECT FROM {table} WHERE {column} >= %s AND {column} < %s".encode(),
@@ -415,4 +422,5 @@ def _bounds(raw: Raw, stretch: Stretch, table: str) -> list[datetime]:
     rows = float(plan[0]["Plan"]["Plan Rows"])
     count = int(min(max(rows // STRETCH_ROWS + 1, READERS), STRETCHES_MAX))
     step = (stretch.end - stretch.start) / count
-    return [stretch.start + step * place for place in range(count)] + [stretch.end]
+    bounds = [stretch.start + step * place for place in range(count)] + [stretch.end]
+    return [{"start": start, "end": end} for start, end in pairwise(bounds)]

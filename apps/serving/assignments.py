@@ -71,6 +71,8 @@ def exposure_of_feature(request: SlateRequest, known: Assignments, one: Assignme
     context = attribution.context()
     if known.shopper.id is None and request.shopper:
         context["unit"] = known.unit
+    if request.context.device:
+        context["device"] = request.context.device
     return ExposureRow(
         request_id=request_id_make(),
         served_at=known.at,

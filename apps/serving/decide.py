@@ -124,8 +124,9 @@ def _decide_by_trial(request: SlateRequest, who: Who, trials: Sequence[Trial]) -
     if turn is None:
         return _decide(request, who, live)
     experiment, arms, attribution = turn.trial.experiment, turn.trial.arms, turn.attribution
-    if who.shopper.id is None and request.shopper:
-        attribution = replace(attribution, unit=unit)
+    stranger = unit if who.shopper.id is None and request.shopper else ""
+    if stranger or request.context.device:
+        attribution = replace(attribution, unit=stranger, device=request.context.device)
     if experiment.kind == INTERLEAVING:
         return _interleaved(request, who, turn.trial, attribution, unit)
     decision = _decide(request, who, turn.publication or live)

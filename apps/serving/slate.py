@@ -128,6 +128,7 @@ class Attribution:
     unit: what was drawn for, where the slate's shopper and session do not tell it. teams: of an interleaved
     slate, for each place whose item it is: "A" control's, "B" the variant's, "-" either's, for both pin it
     there. slot: of a switchback. holdout: id and variant of the holdout the unit belongs to, beside this.
+    device: what the visitor looks at, where the request says it.
     """
 
     experiment_id: int
@@ -138,6 +139,7 @@ class Attribution:
     teams: str = ""
     slot: int | None = None
     holdout: tuple[int, str] | None = None
+    device: str = ""
 
     def context(self) -> dict[str, Any]:
         """What an exposure keeps of it beside experiment and variant."""
@@ -146,6 +148,8 @@ class Attribution:
             kept["unit"] = self.unit
         if self.teams:
             kept["teams"] = self.teams
+        if self.device:
+            kept["device"] = self.device
         if self.slot is not None:
             kept["slot"] = self.slot
         if self.holdout is not None:

@@ -256,9 +256,12 @@ def running_read(cursor: Any, known: Mapping[int, PublicationState]) -> Running:
             publication = replace(publication, page_size=size)
         arms.setdefault((experiment_id, placement), {})[variant] = publication
     trials: dict[str, list[Trial]] = {}
+    every = list(dict.fromkeys(placement for _, placement in arms))
     for experiment in experiments:
-        for placement in [name for pk, name in arms if pk == experiment.id]:
-            trial = _trial(experiment, placement, arms[experiment.id, placement])
+        own = [name for pk, name in arms if pk == experiment.id]
+        # Who is held out is so on placements, too, that there were none of when the holdout began.
+        for placement in every if experiment.kind == HOLDOUT else own:
+            trial = _trial(experiment, placement, arms.get((experiment.id, placement), {}))
             if trial is not None:
                 trials.setdefault(placement, []).append(trial)
     return Running(tuple(experiments), {code: tuple(found) for code, found in trials.items()})

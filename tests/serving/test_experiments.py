@@ -83,6 +83,8 @@ def test_exposures_keep_experiment_variant_and_its_probability(home: Placement) 
     assert control.context == {"share": 0.5, "unit": units["control"][0]}, "a stranger's id is nowhere else"
     assert (out.experiment_id, out.variant, out.context) == (None, "", None)
     assert set(b.propensities) == {1.0}
+    phone = exposure_of(ask(units["b"][0], context=Context(device="mobile")))
+    assert phone.context == {"share": 0.5, "device": "mobile"}
 
 
 def test_control_stays_what_it_was_when_something_else_goes_live(home: Placement) -> None:
@@ -233,6 +235,8 @@ def test_who_is_held_out_is_in_nothing_else(home: Placement) -> None:
         ("hide", "control", True): CONTROL,
         ("hide", "b", True): HIDDEN,
     }
+    VariantPublication.objects.filter(variant__code="held").delete()  # as on a placement made since
+    assert {ask(f"u{number}").variant for number in range(60)} == {"held", "open", "control", "b"}
 
 
 def test_a_switchback_shows_the_whole_shop_one_variant_at_a_time(home: Placement) -> None:
