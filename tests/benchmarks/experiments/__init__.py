@@ -1,0 +1,1 @@
+"""Benchmarks of experiments: readouts, and real experiments looked at day by day."""
