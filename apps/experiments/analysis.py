@@ -201,7 +201,9 @@ def _srm(
 ) -> Srm:
     """The sample ratio: of all units, in each segment, and watched day by day (or at this one look)."""
     whole = srm(units, spec.shares)
-    looks = [*(day_counts[day] for day in sorted(day_counts)), units]
+    # a time at which an arm was not counted at all (not: counted 0) says nothing of the split
+    wanted = {variant for variant, share in spec.shares.items() if share > 0}
+    looks = [*(day_counts[day] for day in sorted(day_counts) if wanted <= set(day_counts[day])), units]
     through_time = sequential_srm_path(looks, spec.shares)[-1]
     parts = tuple(
         SegmentSrm(one.segment, one.srm.p, one.p_adjusted, dict(one.srm.observed), one.alarm)
