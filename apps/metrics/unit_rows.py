@@ -263,13 +263,15 @@ def exposures_read(
     experiment: int,
     placements: Sequence[str] | None,
     slates: bool,
+    holdout: bool = False,
     progress: Progress | None = None,
 ) -> Exposures:
     """The experiment's exposures, and with `slates` all others of these placements too (None: of all)."""
-    which = f"experiment_id = %(experiment)s OR {HELD}"
+    held = HELD if holdout else "false"
+    which = f"experiment_id = %(experiment)s OR {held}"
     if slates:
         which = "true" if placements is None else f"{which} OR placement = ANY(%(placements)s::text[])"
-    sql = EXPOSURES.format(known=KNOWN_SINCE, who=steps.WHO, nobody=NOBODY, held=HELD, which=which)
+    sql = EXPOSURES.format(known=KNOWN_SINCE, who=steps.WHO, nobody=NOBODY, held=held, which=which)
     params: dict[str, Any] = {"experiment": experiment}
     if slates and placements is not None:
         params["placements"] = list(placements)

@@ -55,6 +55,7 @@ def slates_read(
     metrics: Sequence[UnitMetric],
     *,
     experiment: int,
+    holdout: bool = False,
     progress: Progress | None = None,
 ) -> Exposures:
     """The exposures these metrics need, by request, and those of the experiment in any case."""
@@ -65,6 +66,7 @@ def slates_read(
         experiment=experiment,
         placements=None if everywhere else reach.placements,
         slates=everywhere or needs_slates(metrics),
+        holdout=holdout,
         progress=progress,
     )
     return _ordered(exposures)
@@ -222,6 +224,8 @@ def _returns_priced(raw: Raw, stretch: Stretch, tables: UnitTables, *, everythin
 def _slates(connections: Sequence[Raw], stretch: Stretch, tables: UnitTables, *, items: bool) -> Slates:
     """Slates that count: seen, clicked, or served where none of that placement and day was reported."""
     served = tables.exposures.taken(among(tables.exposures.placement, tables.placements))
+    if tables.placements is None:  # where a storefront only asked for assignments, no slate was
+        served = served.taken(served.placement != hashes(connections[0], [""])[0])
     links, roles = tables.rows.links, tables.roles
     reported = _told(served, links.request[np.isin(np.abs(links.kind), roles.get("seen", ()))])
     clicked = _told(served, links.request[np.isin(np.abs(links.kind), roles.get("click", ()))])
