@@ -80,7 +80,8 @@ def test_values_that_grow_while_units_stand_still_hold_too(units: int, rate: flo
     rng = np.random.default_rng(units)
     control, treatment = (late_buyers(rng, RUNS, LOOKS, units, rate=rate) for _ in range(2))
 
-    assert ever_away(watched(control, treatment, of_an_event=1)) <= ALPHA
+    for tuning_n in (sequential.TUNING_N, 2 * units):  # the latter: as narrow as it gets, at every look
+        assert ever_away(watched(control, treatment, of_an_event=1, tuning_n=tuning_n)) <= ALPHA
 
 
 @pytest.mark.parametrize(("arm", "of_an_event"), KINDS)
