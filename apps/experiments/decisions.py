@@ -83,7 +83,7 @@ def _won(
     over = spec.planned_days is not None and elapsed_days is not None and elapsed_days >= spec.planned_days
     clear = [one for one in better if over or not _guardrails(metrics, one.variant, "open")]
     best = (clear or list(better))[0]
-    reasons = [_primary_note(spec, primary, best)]
+    reasons = [_primary_note(spec, primary, best), *_chance_notes(spec, primary, best)]
     if len(better) > 1:
         reasons.append(Note("reason_best", {"variant": best.variant, "count": len(better)}))
     still_open = _guardrails(metrics, best.variant, "open")
@@ -269,6 +269,14 @@ def _primary_note(spec: Spec, primary: MetricResult, found: Comparison) -> Note:
     if found.state == "flat":
         return Note("reason_primary_flat", {**told, "mde": spec.mde})
     return Note("reason_primary_unclear", told)
+
+
+def _chance_notes(spec: Spec, primary: MetricResult, found: Comparison) -> list[Note]:
+    """In the Bayesian view, the chance that decided."""
+    if spec.view != "bayes" or found.bayes is None:
+        return []
+    told = {"metric": primary.code, "variant": found.variant, "share": found.bayes.chance_to_win}
+    return [Note("reason_chance", told)]
 
 
 def _secondary_notes(spec: Spec, metrics: Sequence[MetricResult], variant: str) -> list[Note]:

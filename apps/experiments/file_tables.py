@@ -79,11 +79,22 @@ def column_check(field: str, name: str, there: Sequence[str]) -> None:
 
 def labels(table: pa.Table, column: str) -> tuple[Codes, list[str]]:
     """Codes and their texts, in the order of appearance. Code -1: the cell is empty. Texts are trimmed."""
-    array = _text(table.column(column))
-    encoded = array.combine_chunks().dictionary_encode()
-    names = [name.strip() for name in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return _merged(codes, names)
+    codes, names = _encoded(table, column)
+    return codes, names.to_pylist()
+
+
+def codes(table: pa.Table, column: str) -> tuple[Codes, int]:
+    """Codes as of `labels`, and how many there are: for units, whose names nobody asks."""
+    found, names = _encoded(table, column)
+    return found, len(names)
+
+
+def _encoded(table: pa.Table, column: str) -> tuple[Codes, Any]:
+    text = _do("utf8_trim_whitespace", _text(table.column(column)))
+    text = _do("if_else", _do("equal", text, pa.scalar("")), pa.scalar(None, pa.string()), text)
+    encoded = text.combine_chunks().dictionary_encode()
+    found = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return found, encoded.dictionary
 
 
 def numbers(
@@ -122,9 +133,9 @@ def days(table: pa.Table, column: str) -> Floats:
             array = _do("local_timestamp", array)
         days32 = array.cast(pa.date32(), safe=False).combine_chunks().cast(pa.int32())
         return days32.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
-    codes, names = labels(table, column)
+    at, names = labels(table, column)
     known = np.array([_day(name) for name in names] + [np.nan], dtype=np.float64)
-    return known[codes]
+    return known[at]
 
 
 def _day(text: str) -> float:
@@ -147,15 +158,6 @@ def _ordinal(text: str) -> float:
     """The number of the day that a text names, NaN for none."""
     stamp = pd.to_datetime(text, errors="coerce")
     return float(stamp.toordinal()) if isinstance(stamp, pd.Timestamp) else np.nan
-
-
-def _merged(codes: Codes, names: list[str]) -> tuple[Codes, list[str]]:
-    """The same with texts that trimming made equal joined, and empty ones as -1."""
-    order = {name: at for at, name in enumerate(dict.fromkeys(name for name in names if name))}
-    if len(order) == len(names):
-        return codes, names
-    new = np.array([order.get(name, -1) for name in names] + [-1], dtype=np.int64)
-    return new[codes], list(order)
 
 
 def _text(array: Any) -> Any:

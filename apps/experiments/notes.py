@@ -34,7 +34,6 @@ NOTE_TEXTS: dict[str, str] = {
     " %(expected)s). Find out why before you decide.",
     "srm_segment": "In %(segment)s the variants' shares of units look wrong (p = %(p)s after correction).",
     "srm_sequential": "Watched from the start, the variants' shares of units have drifted (p = %(p)s).",
-    "srm_unknown": "Too few units to check the variants' shares (at least %(needed)s for each are needed).",
     "pre_exposure_bias": "%(variant)s already differed from control in %(metric)s before the experiment"
     " (%(value)s, p = %(p)s). Part of the effect may be older than the experiment.",
     "multiple_exposure": "%(count)s units (%(share)s) saw more than one variant. They are left out.",
@@ -115,14 +114,11 @@ NOTE_TEXTS: dict[str, str] = {
     " out of this metric.",
     "file_blank_covariate": "%(units)s units have no value in the covariate %(column)s. They count as"
     " average.",
-    "file_blank_segments": "%(rows)s rows have no value for the segment %(column)s. They are in segment"
+    "file_blank_segments": "%(units)s units have no value for the segment %(column)s. They are in segment"
     " “unknown”.",
     "file_negative": "%(rows)s rows of %(metric)s are negative. They are kept as returns.",
     "file_zero_denominator": "%(metric)s: the denominator is 0 for %(units)s units. They count in the"
     " numerator only.",
-    "file_duplicates": "%(rows)s rows are exact copies of others. Unless they are separate events, remove"
-    " them.",
-    "file_other_variants": "Variant %(variant)s is expected but has no rows.",
     "file_segments_folded": "%(column)s has %(count)s values: all but the %(kept)s commonest are in"
     " segment “other”.",
     "file_dates_bad": "%(rows)s rows have no readable date (column %(column)s). They are in the totals, not"

@@ -36,6 +36,7 @@ from apps.experiments.file_options import (
 from apps.experiments.file_tables import (
     Source,
     bad_row,
+    codes,
     column_check,
     columns_of,
     days,
@@ -154,7 +155,7 @@ def _columns_check(source: Source, options: FileOptions) -> None:
 def _units_read(reading: _Reading) -> tuple[Totals, dict[str, int], int]:
     """The units and their columns; units left out by reason; units under more than one variant."""
     options, table = reading.options, reading.table
-    unit, unit_names = labels(table, options.unit)
+    unit, unit_count = codes(table, options.unit)
     variant, variants = labels(table, options.variant)
     _variants_check(options, variants)
     blank_unit, blank_variant = unit < 0, (variant < 0) & (unit >= 0)
@@ -168,7 +169,7 @@ def _units_read(reading: _Reading) -> tuple[Totals, dict[str, int], int]:
     keep = ~(blank_unit | blank_variant)
     if not keep.any():
         raise InvalidInput(field="unit", value=options.unit, remedy="No row names both a unit and a variant.")
-    seen = np.zeros((len(variants), len(unit_names)), dtype=np.bool_)
+    seen = np.zeros((len(variants), unit_count), dtype=np.bool_)
     seen[variant[keep], unit[keep]] = True
     times = seen.sum(axis=0)
     multiple = int((times > 1).sum())
@@ -182,8 +183,8 @@ def _units_read(reading: _Reading) -> tuple[Totals, dict[str, int], int]:
             value=options.variant,
             remedy="Every unit is under more than one variant: is the unit or the variant another column?",
         )
-    new_code = np.full(len(unit_names), -1, dtype=np.int64)
-    there = np.unique(unit[kept])
+    new_code = np.full(unit_count, -1, dtype=np.int64)
+    there = np.flatnonzero(times == 1)
     new_code[there] = np.arange(there.size)
     rows = new_code[unit[kept]]
     once = rows.size == there.size
@@ -269,12 +270,12 @@ def _covariate_read(reading: _Reading, totals: Totals, column: str) -> Floats:
 
 def _segment_read(reading: _Reading, column: str, first: Codes) -> tuple[Codes, list[str]]:
     """Each unit's segment (its first row's), the commonest SEGMENTS_AT_MOST by name, the rest as "other"."""
-    codes, names = labels(reading.table, column)
-    codes = codes[first]
-    if (blank := codes < 0).any():
-        reading.notes.append(Note("file_blank_segments", {"rows": int(blank.sum()), "column": column}))
-        codes, names = np.where(blank, len(names), codes), [*names, "unknown"]
-    counts = np.bincount(codes, minlength=len(names))
+    found, names = labels(reading.table, column)
+    found = found[first]
+    if (blank := found < 0).any():
+        reading.notes.append(Note("file_blank_segments", {"units": int(blank.sum()), "column": column}))
+        found, names = np.where(blank, len(names), found), [*names, "unknown"]
+    counts = np.bincount(found, minlength=len(names))
     order = np.argsort(-counts, kind="stable")[: int((counts > 0).sum())]
     kept = order[:SEGMENTS_AT_MOST]
     told = [names[code] for code in kept]
@@ -284,7 +285,7 @@ def _segment_read(reading: _Reading, column: str, first: Codes) -> tuple[Codes, 
         note = {"column": column, "count": int(order.size), "kept": SEGMENTS_AT_MOST}
         reading.notes.append(Note("file_segments_folded", note))
         told.append("other")
-    return place[codes], told
+    return place[found], told
 
 
 def _days_read(reading: _Reading) -> Floats:

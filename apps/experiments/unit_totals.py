@@ -160,7 +160,9 @@ class _Path:
 
     def rows_add(self, rows: NDArray[np.intp]) -> None:
         """Take in the rows of one more day."""
-        units, place = np.unique(self.totals.rows[rows], return_inverse=True)
+        units, place = rows, np.arange(rows.size)
+        if not self.totals.once:
+            units, place = np.unique(self.totals.rows[rows], return_inverse=True)
         old = self._values(units)
         fresh = ~self.there[units]
         self.y[units] += np.bincount(place, weights=np.nan_to_num(self.columns.y[rows]), minlength=units.size)

@@ -245,7 +245,10 @@ def test_the_units_needed_just_clear_zero(view: str) -> None:
 def test_a_bayesian_view_acts_at_its_chance() -> None:
     rates = {"conversion": {"a": 0.100, "b": 0.106}}
 
-    assert said(judged(replace(SPEC, view="bayes"), rates)) == ("ship", "b")
+    shipped = judged(replace(SPEC, view="bayes"), rates)
+
+    assert said(shipped) == ("ship", "b")
+    assert reasons(shipped) == ["reason_primary_better", "reason_chance"]
     assert said(judged(SPEC, rates)) == ("keep_running", "b")
 
 
