@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -118,20 +117,6 @@ def _tuning(spec: Spec) -> float:
     return sequential.tuned(spec.planned_units)
 
 
-def _arm_se(arm: Arm) -> float | None:
-    """Standard error of an arm's own value."""
-    if isinstance(arm, QuantileMoments):
-        return None if arm.variance is None else math.sqrt(arm.variance)
-    line = arm.linear()
-    return math.sqrt(max(line.var_y / line.n + line.shared, 0.0)) if line.n > 1 else None
-
-
-def _shared(control: Arm, treatment: Arm) -> float:
-    if isinstance(control, Moments) and isinstance(treatment, Moments) and control.shared == treatment.shared:
-        return control.shared
-    return 0.0
-
-
 def _sequential(spec: Spec, control: Arm, treatment: Arm, skew: float | None) -> Sequential | None:
     found = frequentist.difference(control, treatment, spec.alpha)
     if skew is None or found.difference is None or found.se is None:
@@ -141,11 +126,11 @@ def _sequential(spec: Spec, control: Arm, treatment: Arm, skew: float | None) ->
     if whole is None:
         return None
     share = None
-    se_control, se_treatment = _arm_se(control), _arm_se(treatment)
+    se_control, se_treatment = frequentist.standard_error(control), frequentist.standard_error(treatment)
     if control.value and treatment.value is not None and se_control is not None and se_treatment is not None:
         share = sequential.relative_interval(
             control.value, se_control, treatment.value, se_treatment, n, spec.alpha, tuning,
-            covariance=_shared(control, treatment), skew=skew,
+            covariance=frequentist.covariance(control, treatment), skew=skew,
         )  # fmt: skip
     return Sequential(
         whole.low, whole.high, whole.p, share.low if share else None, share.high if share else None
@@ -156,13 +141,13 @@ def _guardrail(
     spec: Spec, metric: UnitMetricSpec, control: Arm, treatment: Arm, skew: float | None
 ) -> Guardrail | None:
     """Non-inferiority by one-sided always-valid bounds; None before there are any."""
-    se_control, se_treatment = _arm_se(control), _arm_se(treatment)
+    se_control, se_treatment = frequentist.standard_error(control), frequentist.standard_error(treatment)
     if metric.role != "guardrail" or skew is None or not control.value or treatment.value is None:
         return None
     if se_control is None or se_treatment is None:
         return None
     arms = (control.value, se_control, treatment.value, se_treatment, control.n + treatment.n, spec.alpha)
-    covariance = _shared(control, treatment)
+    covariance = frequentist.covariance(control, treatment)
     lower = sequential.relative_bound(*arms, _tuning(spec), side="lower", covariance=covariance, skew=skew)
     upper = sequential.relative_bound(*arms, _tuning(spec), side="upper", covariance=covariance, skew=skew)
     if lower is None or upper is None:
@@ -287,7 +272,7 @@ def result_of(
 ) -> MetricResult:
     """The comparisons of one metric; with `arms`, the chance of each variant to be the best of all."""
     chances: dict[str, float] = {}
-    known = {variant: (arm.value, _arm_se(arm)) for variant, arm in (arms or {}).items()}
+    known = {variant: (arm.value, frequentist.standard_error(arm)) for variant, arm in (arms or {}).items()}
     names = [variant for variant, (value, se) in known.items() if value is not None and se is not None]
     if len(names) > 1 and len(names) == len(known):
         means, sds = [known[name][0] or 0.0 for name in names], [known[name][1] or 0.0 for name in names]

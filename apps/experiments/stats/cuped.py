@@ -50,9 +50,11 @@ def adjustment(arms: Mapping[str, Moments]) -> Adjustment:
     theta = sum (n_a - 1) cov_a(y, x) / sum (n_a - 1) var_a(x): pooled *within* the arms, so that it is the
     slope of the analysis of covariance (y on arm and x), and a large effect can't leak into it. gbstats takes
     the covariance of all units as one sample; both agree where the arms' covariates do, which randomisation
-    brings about. What is left in an arm: var_y + theta^2 var_x - 2 theta cov_xy, in the mean (1 -
-    correlation^2) of it. Both arms' means hold theta times the pooled mean of x: that shared error, theta^2
-    var_x / N, cancels in a difference and is kept in `shared` for the relative change.
+    brings about. What is left in an arm is var_y + theta^2 var_x - 2 theta cov_xy: 1 - correlation^2 of it.
+
+    All arms' means hold theta times the pooled mean of x. In a difference it cancels; for the relative change
+    `shared` keeps theta c_a / N + theta^2 var_x / 2N, c_a = cov_a(y - theta x, x) the covariance that one
+    theta leaves in this arm.
 
     A ratio is adjusted as the mean it behaves like (`Moments.linear`) and comes back as one. Arms without
     units stay as they are; x must be known for all arms or none.
@@ -68,9 +70,9 @@ def adjustment(arms: Mapping[str, Moments]) -> Adjustment:
         return Adjustment(dict(arms), 0.0, None, None)
     correlation = max(-1.0, min(1.0, together / math.sqrt(whole_x) / math.sqrt(whole_y)))
     centre = sum(line.n * line.mean_x for line in lines.values()) / units
-    shared = theta * theta * whole_x / sum(freedom.values()) / units
+    variance = whole_x / sum(freedom.values())
     return Adjustment(
-        {name: _adjusted(line, theta, centre, shared) for name, line in lines.items()},
+        {name: _adjusted(line, theta, centre, variance, units) for name, line in lines.items()},
         theta,
         correlation,
         correlation * correlation,
@@ -93,12 +95,14 @@ def post_stratified(
 ) -> Stratified | None:
     """Both arms as if each held every stratum in its share of all units: sum of w_s mean_s, w_s = n_s / N.
 
-    Variance of an arm's mean: sum of w_s^2 v_s / n_s within the strata, and what the random shares add
-    between them, sum of w_s (m_s - m)^2 / N; their covariance with the other arm's, sum of w_s (mC_s -
-    mC)(mT_s - mT) / N, is `shared`. So the interval is about shoppers like these, not only about these
-    (Miratrix, Sekhon & Yu 2013, "Adjusting treatment effect estimates by post-stratification in randomized
-    experiments", section 2.3). Ratios: numerator and denominator are stratified each, then the delta method.
-    With cuped the arms of each stratum are adjusted for the covariate first, with one theta for all.
+    Variance of an arm's mean: sum of w_s^2 v_s / n_s within the strata, and sum of w_s (m_s - m)^2 / N
+    between them, as the shares are themselves random; the latter goes along in both arms (`shared`), and
+    what is left of it in the difference is sum of w_s (d_s - d)^2 / N, d_s the strata's differences. So the
+    interval is about shoppers like these, not only about these (Miratrix, Sekhon & Yu 2013, "Adjusting
+    treatment effect estimates by post-stratification in randomized experiments", section 2.3).
+
+    Ratios: numerator and denominator are stratified each, then the delta method. With cuped the arms of each
+    stratum are adjusted for the covariate first, with one theta for all.
 
     Strata with fewer than two units in either arm are put together; if that is still too few, into the
     smallest of the others. None where not even the arms as a whole have two units each, and where numbers
@@ -125,24 +129,24 @@ def post_stratified(
         within = [float((weights**2) @ [line.var_y / line.n for line in arm]) for arm in lines]
     if not np.isfinite(between).all() or not np.isfinite(within).all():
         return None
-    common = float(between[0, 1]) + float((weights**2) @ [line.shared for line in lines[0]])
-    own = [within[at] + float(between[at, at] - between[0, 1]) for at in (0, 1)]
-    # An arm's own part is below 0 only if the strata explain nearly everything and the effect differs much
-    # between them. Then less is shared, which errs on the side of a wider interval.
-    spare = min(0.0, *own)
+    # Each arm's own part gets half of what different effects add to the difference, so that it is never
+    # below 0; the rest of the variance of its mean is shared.
+    apart = max(float(between[0, 0] + between[1, 1] - 2.0 * between[0, 1]), 0.0)
     result = [
         Moments(
             n=sum(line.n for line in arm),
-            mean_y=float(weights @ mean),
-            var_y=(part - spare) * sum(line.n for line in arm),
-            shared=common + spare,
+            mean_y=float(weights @ means[at]),
+            var_y=(within[at] + 0.5 * apart) * sum(line.n for line in arm),
+            shared=float((weights**2) @ [line.shared for line in arm])
+            + 0.5 * float(between[at, at] - 0.5 * apart),
         )
-        for arm, mean, part in zip(lines, means, own, strict=True)
+        for at, arm in enumerate(lines)
     ]
     return Stratified(result[0], result[1], len(strata))
 
 
-def _adjusted(line: Moments, theta: float, centre: float, shared: float) -> Moments:
+def _adjusted(line: Moments, theta: float, centre: float, variance: float, units: int) -> Moments:
+    """One arm; centre and variance are the covariate's over all arms, units those of all arms."""
     if not line.n:
         return line
     whole = line.var_y + theta * theta * line.var_x
@@ -150,7 +154,7 @@ def _adjusted(line: Moments, theta: float, centre: float, shared: float) -> Mome
         n=line.n,
         mean_y=line.mean_y - theta * (line.mean_x - centre),
         var_y=positive(whole - 2.0 * theta * line.cov_xy, whole),
-        shared=shared,
+        shared=theta * (line.cov_xy - theta * line.var_x + 0.5 * theta * variance) / units,
     )
 
 
@@ -182,7 +186,7 @@ def _within_strata(lines: list[list[Moments]]) -> list[list[Moments]]:
         centre = sum(line.n * line.mean_x for line in pair) / n
         variance = sum((line.n - 1) * line.var_x for line in pair) / (n - 2)
         for at, line in enumerate(pair):
-            result[at].append(_adjusted(line, theta, centre, theta * theta * variance / n))
+            result[at].append(_adjusted(line, theta, centre, variance, n))
     return result
 
 

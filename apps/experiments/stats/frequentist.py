@@ -13,7 +13,7 @@ from typing import Literal
 
 from scipy import special
 
-from apps.experiments.stats.moments import Moments, QuantileMoments, finite
+from apps.experiments.stats.moments import Moments, QuantileMoments, finite, positive
 
 # Above this, the denominator's own error makes the delta method's symmetric interval a poor one: Finney's g
 # (Finney 1978, "Statistical Method in Biological Assay", 3rd ed., section 4.13).
@@ -86,11 +86,12 @@ def relative(
 ) -> Relative:
     """The change as a share of control, with the df of the absolute difference.
 
-    delta: se^2 = vT / (nT mC^2) + vC mT^2 / (nC mC^4) (+ shared (mT - mC)^2 / mC^4 after an adjustment with
-    pooled figures), interval symmetric; Deng, Knoblich & Lu (2018), eq. 3; the default of GrowthBook
-    (gbstats). fieller: all r with |mT - r mC| <= t se(mT - r mC), Fieller (1954), "Some problems in interval
-    estimation"; not symmetric, right also for a control near 0, and without bounds (None) where the control
-    could be 0. Its p is that of the absolute difference, with which it always agrees.
+    delta: se^2 = vT / (nT mC^2) + vC mT^2 / (nC mC^4), and after an adjustment the two means' covariance;
+    interval symmetric. Deng, Knoblich & Lu (2018), eq. 3; the default of GrowthBook (gbstats).
+
+    fieller: all r with |mT - r mC| <= t se(mT - r mC). Not symmetric, right also for a control near 0, and
+    without bounds (None) where the control could be 0. Its p is that of the absolute difference, with which
+    it always agrees. Fieller (1954), "Some problems in interval estimation".
 
     A control of 0 has no relative change: all None. The sign is that of the absolute change, whatever the
     control's.
@@ -104,19 +105,21 @@ def relative(
         return Relative(value)
     se_absolute, df = error
     quantile = float(special.stdtrit(df, 1.0 - alpha / 2.0))
-    shared = _shared(c, t)
     # in units of the control's mean, so that nothing of the fourth power over- or underflows
     var_c, var_t = c.variance / c.value / c.value, t.variance / c.value / c.value
-    common, lift = shared / c.value / c.value, t.value / c.value
-    g = quantile * quantile * (var_c + common)
+    shared_c, shared_t = c.shared / c.value / c.value, t.shared / c.value / c.value
+    lift = t.value / c.value
+    g = quantile * quantile * (var_c + 2.0 * shared_c)
     if method == "fieller":
-        low, high = _fieller(lift, var_t + common, var_c + common, common, quantile, g)
+        low, high = _fieller(lift, var_t + 2.0 * shared_t, shared_c + shared_t, quantile, g)
         sign = math.copysign(1.0, c.value)
         ends = [None if end is None else sign * (end - 1.0) for end in (low, high)]
         low, high = ends if sign > 0 else reversed(ends)
         p = _p((t.value - c.value) / se_absolute, df)
         return Relative(value, low, high, p, near_zero=g > NEAR_ZERO)
-    se = finite(math.sqrt(max(var_t + var_c * lift * lift + common * (lift - 1.0) * (lift - 1.0), 0.0)))
+    pooled = 2.0 * (1.0 - lift) * (shared_t - lift * shared_c)
+    apart = var_t + var_c * lift * lift
+    se = finite(math.sqrt(max(positive(apart + pooled, apart), 0.0)))
     if not se:
         return Relative(value, near_zero=g > NEAR_ZERO)
     half = quantile * se
@@ -125,14 +128,26 @@ def relative(
     )
 
 
-def mean_interval(arm: Arm, alpha: float = 0.05) -> tuple[float, float] | None:
-    """Student's interval of one arm's own value (its ratio, its quantile); None with fewer than two units."""
+def standard_error(arm: Arm) -> float | None:
+    """Standard error of one arm's own value, with what pooled figures add; None with fewer than two units."""
     one = _estimate(arm)
     if one.value is None or one.variance is None or one.n < 2:
         return None
-    half = float(special.stdtrit(one.n - 1, 1.0 - alpha / 2.0)) * math.sqrt(
-        max(one.variance + one.shared, 0.0)
-    )
+    squared = finite(one.variance + 2.0 * one.shared)
+    return None if squared is None else math.sqrt(max(squared, 0.0))
+
+
+def covariance(control: Arm, treatment: Arm) -> float:
+    """Covariance of two arms' values: 0, unless both were adjusted together with pooled figures."""
+    return _estimate(control).shared + _estimate(treatment).shared
+
+
+def mean_interval(arm: Arm, alpha: float = 0.05) -> tuple[float, float] | None:
+    """Student's interval of one arm's own value (its ratio, its quantile); None with fewer than two units."""
+    one, se = _estimate(arm), standard_error(arm)
+    if one.value is None or se is None:
+        return None
+    half = float(special.stdtrit(one.n - 1, 1.0 - alpha / 2.0)) * se
     low, high = finite(one.value - half), finite(one.value + half)
     return None if low is None or high is None else (low, high)
 
@@ -158,16 +173,12 @@ def _error(c: _Estimate, t: _Estimate) -> tuple[float, float] | None:
     return math.sqrt(whole), 1.0 / (part * part / (c.n - 1) + (1.0 - part) ** 2 / (t.n - 1))
 
 
-def _shared(c: _Estimate, t: _Estimate) -> float:
-    return c.shared if c.shared == t.shared else 0.0
-
-
 def _p(statistic: float, df: float) -> float:
     return min(1.0, 2.0 * float(special.stdtr(df, -abs(statistic))))
 
 
 def _fieller(
-    lift: float, var_t: float, var_c: float, cov: float, quantile: float, g: float
+    lift: float, var_t: float, cov: float, quantile: float, g: float
 ) -> tuple[float | None, float | None]:
     """Bounds of mT / mC with everything in units of mC: roots of (1 - g) r^2 - 2 b r + c = 0."""
     if g >= 1.0:

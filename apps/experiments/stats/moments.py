@@ -27,9 +27,10 @@ class Moments:
     x: the covariate, known before the unit's first exposure: the same metric in the 14 days before it; for a
        ratio the pre-period linearised (`cuped.linearised`). All zero where there is none.
     n = 0 and n = 1 are allowed: their second moments are 0, and what needs them answers None.
-    shared: only adjusted moments have it (CUPED, post-stratification). The covariance of this arm's mean with
-       that of the arm it is compared to, which comes from the pooled figures that both use: the variance of
-       the mean is var_y / n + shared, and shared cancels in the difference of two arms.
+    shared: only adjusted moments have it (CUPED, post-stratification): what the pooled figures that all arms
+       use add to the error. The variance of the mean is var_y / n + 2 shared, the covariance of two arms'
+       means is the sum of their shared, and in the difference both cancel. `frequentist.standard_error` and
+       `.covariance` reckon with it.
     """
 
     n: int

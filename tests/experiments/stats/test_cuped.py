@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.experiments.stats.cuped import adjusted, adjustment, linearised, post_stratified
-from apps.experiments.stats.frequentist import difference, relative
+from apps.experiments.stats.frequentist import covariance, difference, relative, standard_error
 from apps.experiments.stats.moments import Moments, merged
 from tests.experiments.stats.reference import Floats, cuped_statistic, gbstats_test, ratio_units
 
@@ -97,16 +97,23 @@ def test_linearised_has_no_sum() -> None:
     assert linearised([], []).size == 0
 
 
-def test_shared_is_the_error_of_the_pooled_covariate() -> None:
+def test_shared_is_what_the_pooled_covariate_adds() -> None:
+    # the adjusted means are linear in the four means (y and x of both arms), whose covariance matrix is known
     rng = np.random.default_rng(3)
-    y, x = arm(rng, 300, 0.0)
-    plain = {"c": Moments.of(y, x=x), "t": Moments.of(y + 2.0, x=x)}
-    found = adjustment(plain)
-    assert found.arms["c"].shared == found.arms["t"].shared
-    assert found.arms["c"].shared == pytest.approx(found.theta**2 * x.var(ddof=1) / 600)
-    # the whole variance of an adjusted mean: what the covariate explains is at the pooled mean's precision
-    whole = found.arms["c"].var_y / 300 + found.arms["c"].shared
-    assert whole < plain["c"].var_y / 300
+    sides = [arm(rng, 300, 0.0), arm(rng, 200, 0.5, slope=1.4)]
+    found = adjustment({str(at): Moments.of(y, x=x) for at, (y, x) in enumerate(sides)})
+    matrix = np.zeros((4, 4))
+    matrix[:2, :2], matrix[2:, 2:] = (np.cov(np.stack(pair)) / pair[0].size for pair in sides)
+    theta = found.theta
+    rows = np.array([[1.0, -0.4 * theta, 0.0, 0.4 * theta], [0.0, 0.6 * theta, 1.0, -0.6 * theta]])
+    expected = rows @ matrix @ rows.T
+    control, treatment = found.arms["0"], found.arms["1"]
+    # ours takes the spread of x over all arms, this each arm's own
+    assert standard_error(control) == pytest.approx(math.sqrt(expected[0, 0]), rel=0.02)
+    assert standard_error(treatment) == pytest.approx(math.sqrt(expected[1, 1]), rel=0.02)
+    assert covariance(control, treatment) == pytest.approx(expected[0, 1], rel=0.1)
+    apart = expected[0, 0] + expected[1, 1] - 2 * expected[0, 1]
+    assert difference(control, treatment).se == pytest.approx(math.sqrt(apart), rel=1e-9)
 
 
 @given(st.floats(-100, 100), st.floats(0.01, 100))
@@ -259,16 +266,19 @@ def test_cuped_within_one_stratum_is_cuped() -> None:
     assert found.control.shared == pytest.approx(plain["c"].shared)
 
 
-def test_strata_that_explain_nearly_all_leave_no_negative_variance() -> None:
-    # the effect is as large as the strata are far apart
+def test_strata_that_explain_all_leave_only_what_their_shares_add() -> None:
     control = {"a": Moments(50, 0.0, 0.0), "b": Moments(50, 10.0, 0.0)}
     treatment = {"a": Moments(50, 0.0, 0.0), "b": Moments(50, 20.0, 0.0)}
     found = post_stratified(control, treatment)
     assert found is not None
     assert min(found.control.var_y, found.treatment.var_y) >= 0.0
-    error = difference(found.control, found.treatment).se
-    assert error is not None
-    assert error >= math.sqrt(25.0 / 200)
+    # means 5 and 10 and their covariance, from a share of one half whose variance is 1/4 / 200
+    assert standard_error(found.control) == pytest.approx(10 * math.sqrt(0.25 / 200))
+    assert standard_error(found.treatment) == pytest.approx(20 * math.sqrt(0.25 / 200))
+    assert covariance(found.control, found.treatment) == pytest.approx(200 * 0.25 / 200)
+    assert difference(found.control, found.treatment).se == pytest.approx(10 * math.sqrt(0.25 / 200))
+    # twice control in either stratum, so twice control whatever their shares
+    assert relative(found.control, found.treatment).se is None
 
 
 def test_without_covariates_cuped_within_strata_changes_nothing() -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from apps.experiments.stats.frequentist import Effect, Relative, difference, mean_interval, relative
+from apps.experiments.stats.frequentist import (
+    Effect,
+    Relative,
+    covariance,
+    difference,
+    mean_interval,
+    relative,
+    standard_error,
+)
 from apps.experiments.stats.moments import Moments
 from tests.experiments.stats.reference import (
     Floats,
@@ -88,8 +96,8 @@ def test_proportions_as_in_gbstats_but_for_one_unit() -> None:
 
 def test_relative_error_is_the_gradients() -> None:
     # the delta method taken literally: a numerical gradient and the whole covariance matrix of the two means
-    control, treatment = Moments(50, 2.0, 3.0, shared=0.01), Moments(80, 2.9, 4.0, shared=0.01)
-    covariance = np.array([[3.0 / 50 + 0.01, 0.01], [0.01, 4.0 / 80 + 0.01]])
+    control, treatment = Moments(50, 2.0, 3.0, shared=0.01), Moments(80, 2.9, 4.0, shared=0.004)
+    matrix = np.array([[3.0 / 50 + 0.02, 0.014], [0.014, 4.0 / 80 + 0.008]])
     step = 1e-6
     gradient = np.array(
         [
@@ -97,24 +105,24 @@ def test_relative_error_is_the_gradients() -> None:
             ((2.9 + step) / 2.0 - (2.9 - step) / 2.0) / (2 * step),
         ]
     )
-    assert relative(control, treatment).se == pytest.approx(
-        math.sqrt(gradient @ covariance @ gradient), rel=1e-8
-    )
+    assert relative(control, treatment).se == pytest.approx(math.sqrt(gradient @ matrix @ gradient), rel=1e-8)
     assert difference(control, treatment).se == pytest.approx(math.sqrt(3.0 / 50 + 4.0 / 80))
+    assert standard_error(control) == pytest.approx(math.sqrt(0.08))
+    assert covariance(control, treatment) == pytest.approx(0.014)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("shared", [0.0, 0.02])
 def test_fieller_bounds_are_where_the_test_just_rejects(sign: float, shared: float) -> None:
     control = Moments(50, sign * 2.0, 3.0, shared=shared)
-    treatment = Moments(80, sign * 2.9, 4.0, shared=shared)
+    treatment = Moments(80, sign * 2.9, 4.0, shared=0.5 * shared)
     exact, effect = relative(control, treatment, 0.05, method="fieller"), difference(control, treatment, 0.05)
     assert exact.low is not None
     assert exact.high is not None
     assert effect.df is not None
     for bound in (exact.low, exact.high):
         rho = 1 + sign * bound
-        variance = (4.0 / 80 + shared) + rho**2 * (3.0 / 50 + shared) - 2 * rho * shared
+        variance = (4.0 / 80 + shared) + rho**2 * (3.0 / 50 + 2 * shared) - 2 * rho * 1.5 * shared
         statistic = (treatment.mean_y - rho * control.mean_y) / math.sqrt(variance)
         assert abs(statistic) == pytest.approx(stats.t.ppf(0.975, effect.df), rel=1e-9)
     assert exact.low < 0.45 * sign < exact.high
