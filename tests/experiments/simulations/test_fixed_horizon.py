@@ -91,7 +91,7 @@ def test_false_alarms_are_alpha(arms: Arms, off: float) -> None:
     close([rejects(difference(*arms(rng, 0.0))) for _ in range(RUNS)], ALPHA, off)
 
 
-TRUTH = {means: 10.0, proportions: 0.04, revenue: 0.1 * math.exp(3 + 0.32), ratios: 0.1}
+TRUTH: dict[Arms, float] = {means: 10.0, proportions: 0.04, revenue: 0.1 * math.exp(3 + 0.32), ratios: 0.1}
 
 
 @pytest.mark.parametrize(("arms", "off"), KINDS)
