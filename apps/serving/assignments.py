@@ -5,11 +5,11 @@ from datetime import datetime
 
 from apps.core import clock
 from apps.events.exposures import ExposureRow
-from apps.experiments.assignment import variant_drawn
+from apps.experiments.assignment import slot_at, variant_drawn
 from apps.serving.memory import memory_current
 from apps.serving.shoppers import ShopperState
 from apps.serving.slate import Attribution, SlateRequest, request_id_make
-from apps.serving.trials import HOLDOUT, INTERLEAVING, SWITCHBACK, Experiment, attribution_of, unit_of
+from apps.serving.trials import HOLDOUT, INTERLEAVING, SWITCHBACK, Experiment, unit_of
 
 # What an exposure says where no slate was: in place of a placement, and of what the slate stood on.
 NO_PLACEMENT, FEATURE = "", "feature"
@@ -67,12 +67,18 @@ def exposure_of_feature(request: SlateRequest, known: Assignments, one: Assignme
     """What is remembered when the storefront shows a variant of its own; None for who has none."""
     if one.variant is None:
         return None
-    attribution: Attribution = attribution_of(one.experiment, one.variant, known.at.timestamp())
-    context = attribution.context()
-    if known.shopper.id is None and request.shopper:
-        context["unit"] = known.unit
-    if request.context.device:
-        context["device"] = request.context.device
+    experiment = one.experiment
+    allocation = experiment.rivals if experiment.kind == INTERLEAVING else experiment.allocation
+    switched = experiment.kind == SWITCHBACK
+    attribution = Attribution(
+        experiment.id,
+        experiment.code,
+        one.variant,
+        allocation.share_of(one.variant),
+        unit=known.unit if known.shopper.id is None and request.shopper else "",
+        slot=slot_at(known.at.timestamp(), experiment.slot_minutes) if switched else None,
+        device=request.context.device,
+    )
     return ExposureRow(
         request_id=request_id_make(),
         served_at=known.at,
@@ -85,5 +91,5 @@ def exposure_of_feature(request: SlateRequest, known: Assignments, one: Assignme
         session=request.session,
         experiment_id=attribution.experiment_id,
         variant=attribution.variant,
-        context=context,
+        context=attribution.context(),
     )

@@ -132,19 +132,31 @@ class Experiment:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """An experiment on one placement: what each variant shows. Of a holdout's variants some show nothing of
-    their own.
+    their own. turns: what it decides, by variant.
     """
 
     experiment: Experiment
     arms: Mapping[str, PublicationState] = field(default_factory=dict)
+    turns: Mapping[str, "Turn"] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        turns = {}
+        for code, share in self.experiment.allocation.variants:
+            free = self.experiment.kind == HOLDOUT and code != self.experiment.control
+            attribution = Attribution(self.experiment.id, self.experiment.code, code, share)
+            turns[code] = Turn(self, None if free else self.arms.get(code), free, attribution)
+        object.__setattr__(self, "turns", turns)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What an experiment decides for one request. publication: None for the live one."""
+    """What an experiment decides for one request. publication: None for the live one. free: whether other
+    experiments may decide, for this is a holdout's other part.
+    """
 
     trial: Trial
     publication: PublicationState | None
+    free: bool
     attribution: Attribution
 
 
@@ -187,16 +199,17 @@ def turn_of(
         variant = _variant(experiment, unit, at, buckets)
         if variant is None:
             continue
-        free = experiment.kind == HOLDOUT and variant != experiment.control
-        shown = None if free else trial.arms.get(variant)
-        turn = Turn(trial, shown, attribution_of(experiment, variant, at))
-        if free:
+        turn = trial.turns[variant]
+        if turn.free:
             held = held or turn
-        elif held is None:
+            continue
+        if experiment.kind == SWITCHBACK:
+            slot = slot_at(at, experiment.slot_minutes)
+            turn = replace(turn, attribution=replace(turn.attribution, slot=slot))
+        if held is None:
             return turn
-        else:
-            also = (held.attribution.experiment_id, held.attribution.variant)
-            return replace(turn, attribution=replace(turn.attribution, holdout=also))
+        also = (held.attribution.experiment_id, held.attribution.variant)
+        return replace(turn, attribution=replace(turn.attribution, holdout=also))
     return held
 
 
@@ -214,13 +227,6 @@ def _variant(experiment: Experiment, unit: str, at: float, buckets: dict[str, in
         if not allocation.layer_from <= bucket < allocation.layer_to:
             return None
     return variant_drawn(allocation, unit)
-
-
-def attribution_of(experiment: Experiment, variant: str, at: float) -> Attribution:
-    """What a slate of this variant remembers; at: seconds since 1970."""
-    slot = slot_at(at, experiment.slot_minutes) if experiment.kind == SWITCHBACK else None
-    share = experiment.allocation.share_of(variant)
-    return Attribution(experiment.id, experiment.code, variant, share, slot=slot)
 
 
 # -- reading -----------------------------------------------------------------------------------------------
