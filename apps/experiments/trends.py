@@ -74,18 +74,22 @@ def day_effects(
 def trend_notes(metric: UnitMetricSpec, effects: Sequence[DayEffect], alpha: float) -> list[Note]:
     """A note for each treatment whose daily effect has a trend: fading towards 0, or growing away from it.
 
-    A weighted least-squares line through the daily effects, weights 1/variance; its slope against 0 by the
-    normal law at TREND_P, from DAYS_FOR_A_TREND days on.
+    A weighted least-squares line through the logarithms of the daily lifts (a small day's ratio is skewed
+    upwards, its logarithm hardly), weights 1/variance; its slope against 0 by the normal law at TREND_P, from
+    DAYS_FOR_A_TREND days on.
     """
     notes = []
+    z = float(special.ndtri(1 - alpha / 2))
     for variant in dict.fromkeys(effect.variant for effect in effects):
         points = [
-            (one.day, one.daily, (one.daily_high - one.daily_low) / (2 * float(special.ndtri(1 - alpha / 2))))
+            (one.day, math.log1p(one.daily), (one.daily_high - one.daily_low) / (2 * z) / (1 + one.daily))
             for one in effects
-            if one.variant == variant and None not in (one.daily, one.daily_low, one.daily_high)
-            if one.daily is not None and one.daily_low is not None and one.daily_high is not None
+            if one.variant == variant
+            and one.daily is not None
+            and one.daily_low is not None
+            and one.daily_high is not None
+            and one.daily > -1
         ]
-        points = [point for point in points if point[2] > 0]
         if len(points) < DAYS_FOR_A_TREND:
             continue
         day, effect, se = (np.array(column) for column in zip(*points, strict=True))
@@ -99,11 +103,11 @@ def trend_notes(metric: UnitMetricSpec, effects: Sequence[DayEffect], alpha: flo
         if p >= TREND_P:
             continue
         middle = float(np.average(effect, weights=weight))
-        first, last = (middle + slope * (day[at] - centre) for at in (0, -1))
+        first, last = (math.expm1(middle + slope * float(day[at] - centre)) for at in (0, -1))
         told = {
-            "metric": metric.code, "variant": variant, "first": float(first), "last": float(last), "p": p,
+            "metric": metric.code, "variant": variant, "first": first, "last": last, "p": p,
         }  # fmt: skip
-        growing = abs(last) > abs(first)
+        growing = abs(math.log1p(last)) > abs(math.log1p(first))
         notes.append(Note("novelty_growing", told) if growing else Note("novelty_fading", told))
     return notes
 
