@@ -267,3 +267,48 @@ class DayMoments(models.Model):
 
     def __str__(self) -> str:
         return f"{self.experiment_id} {self.day} {self.metric} {self.variant}"
+
+
+class DeliveryStatus(models.TextChoices):
+    """Where a message stands."""
+
+    PENDING = "pending", _("Pending")
+    SENT = "sent", _("Sent")
+    FAILED = "failed", _("Failed")
+
+
+class Channel(models.TextChoices):
+    """How a message goes out."""
+
+    EMAIL = "email", _("E-mail")
+    WEBHOOK = "webhook", _("Webhook")
+
+
+class Delivery(TimestampedModel):
+    """One message to one address, about one entry of the log or one day. `key` says which, so none goes
+    twice.
+    """
+
+    experiment = models.ForeignKey(Experiment, on_delete=models.CASCADE, related_name="deliveries")
+    key = models.CharField(max_length=40)
+    kind = models.CharField(max_length=24)
+    event = models.ForeignKey(
+        ExperimentEvent, null=True, blank=True, on_delete=models.CASCADE, related_name="deliveries"
+    )
+    channel = models.CharField(max_length=7, choices=Channel)
+    target = models.CharField(max_length=320)
+    status = models.CharField(
+        max_length=7, choices=DeliveryStatus, default=DeliveryStatus.PENDING, db_index=True
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, default="")
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(fields=["experiment", "key", "channel", "target"], name="delivery_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} to {self.target}: {self.status}"

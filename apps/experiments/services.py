@@ -154,8 +154,8 @@ def _take(experiment: Experiment, fields: Mapping[str, Any], actor: User | None)
         changed.append("placements")
         VariantPublication.objects.filter(variant__experiment=experiment, placement__in=now - wanted).delete()
         experiment.placements.set(wanted)
-    if {"placements", "layer", "layer_from", "layer_to"} & set(fields):
-        slice_check(experiment, wanted)
+    if {"layer", "layer_from", "layer_to"} & set(changed):
+        slice_check(experiment, wanted)  # a draft may wait in a slice that is held; the launch looks again
     return changed
 
 
