@@ -80,6 +80,15 @@ class Sensitivity:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Advantage:
+    """How many times as many units an A/B test needs, with its interval."""
+
+    times: float
+    low: float
+    high: float
+
+
 def by_unit(clicks_a: ArrayLike, clicks_b: ArrayLike, unit: ArrayLike) -> UnitPreferences:
     """Preferences by unit from one entry a slate: credited clicks of each ranking, and the unit's number or
     id.
@@ -180,6 +189,38 @@ def sensitivity(
     own = (_z(alpha, power) * found.sd / found.preference) ** 2 * found.units / found.clicking
     half = z * 2 * math.sqrt(1 / z_ab**2 + 1 / z_own**2)
     return Sensitivity(own, ab, ab / own, ab / own * math.exp(-half), ab / own * math.exp(half))
+
+
+def least_advantage(
+    clicks_a: ArrayLike, clicks_b: ArrayLike, unit: ArrayLike, alpha: float = 0.05
+) -> Advantage | None:
+    """What interleaving saves against an A/B test of clicks a unit, from the interleaved slates alone.
+
+    For before there is an A/B test to compare with. Arrays as for `by_unit`. If a ranking shown whole got
+    twice the clicks that it gets sharing the slate, an A/B test in halves would see twice the credited
+    difference D, with variance 4 var(a + b)/n; interleaving sees D with var(b - a)/n. So A/B needs var(a +
+    b)/var(b - a) times as many units, however large D is: what shoppers who click a lot add to the noise of
+    one and not of the other. In truth it needs more, often ten times that: who finds nothing in one ranking
+    clicks something else in it, so that the A/B difference is far below 2 D. The interval is normal on the
+    log scale, by the influence of each unit. None with fewer than two units or without a spread.
+    """
+    a, b = np.asarray(clicks_a, dtype=np.float64), np.asarray(clicks_b, dtype=np.float64)
+    ids, row = np.unique(np.asarray(unit), return_inverse=True)
+    if not a.shape == b.shape == row.shape or a.ndim != 1:
+        raise ValueError("There must be one entry for each slate in clicks_a, clicks_b and unit.")
+    if ids.size < 2:
+        return None
+    squares = []
+    for values in (np.bincount(row, a + b, ids.size), np.bincount(row, b - a, ids.size)):
+        squared = (values - values.mean()) ** 2
+        if not squared.mean() > 0:
+            return None
+        squares.append(squared)
+    whole, apart = squares
+    times = float(whole.mean() / apart.mean())
+    influence = whole / whole.mean() - apart / apart.mean()
+    half = float(special.ndtri(1 - alpha / 2)) * float(influence.std(ddof=1)) / math.sqrt(ids.size)
+    return Advantage(times, times * math.exp(-half), times * math.exp(half))
 
 
 def _z(alpha: float, power: float) -> float:

@@ -34,8 +34,10 @@ def clicks(rng: np.random.Generator, shown: NDArray[np.int64], worth: Floats) ->
     return wanted & (np.cumsum(wanted, axis=1) <= 2)
 
 
-def interleaved(rng: np.random.Generator, units: int, noise_a: float, noise_b: float) -> Preference:
-    """An interleaved experiment of one slate a unit, drafted by the code that serves."""
+def credited(
+    rng: np.random.Generator, units: int, noise_a: float, noise_b: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Clicks of either team on one slate a unit, drafted by the code that serves."""
     worth = rng.normal(0, 1, (units, ITEMS))
     first, second = rankings(rng, worth, noise_a), rankings(rng, worth, noise_b)
     coins = rng.integers(0, 2**SHOWN, units)
@@ -45,9 +47,13 @@ def interleaved(rng: np.random.Generator, units: int, noise_a: float, noise_b: f
     shown = np.array([draft.items[:SHOWN] for draft in drafts])
     of_a = np.array([[team == FIRST for team in draft.teams[:SHOWN]] for draft in drafts])
     clicked = clicks(rng, shown, worth)
-    return interleaving.preference_of(
-        interleaving.by_unit((clicked & of_a).sum(axis=1), (clicked & ~of_a).sum(axis=1), np.arange(units))
-    )
+    return (clicked & of_a).sum(axis=1), (clicked & ~of_a).sum(axis=1)
+
+
+def interleaved(rng: np.random.Generator, units: int, noise_a: float, noise_b: float) -> Preference:
+    """An interleaved experiment of one slate a unit."""
+    a, b = credited(rng, units, noise_a, noise_b)
+    return interleaving.preference_of(interleaving.by_unit(a, b, np.arange(units)))
 
 
 def split(rng: np.random.Generator, units: int, noise: float) -> Moments:
@@ -74,6 +80,18 @@ def test_interleaving_finds_the_better_ranking_with_a_fraction_of_the_units() ->
     assert found.p_t < 0.001
     assert result.low > 2
     assert result.times > 5
+
+
+def test_what_the_slates_alone_promise_is_less_than_what_is_saved() -> None:
+    found, control, treatment = better()
+    saved = interleaving.sensitivity(found, control, treatment)
+    promised = interleaving.least_advantage(
+        *credited(np.random.default_rng(6), 4_000, 1.5, 1.0), np.arange(4_000)
+    )
+    assert saved is not None
+    assert promised is not None
+
+    assert 0.9 < promised.times < saved.times
 
 
 def test_an_ab_test_of_as_many_units_would_mostly_have_missed_it() -> None:

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from apps.experiments.stats import sequential
+from apps.experiments.stats.quantiles import quantile_of
 from tests.experiments.simulations.streams import (
     ALPHA,
     Stream,
@@ -82,6 +83,33 @@ def test_values_that_grow_while_units_stand_still_hold_too(units: int, rate: flo
 
     for tuning_n in (sequential.TUNING_N, 2 * units):  # the latter: as narrow as it gets, at every look
         assert ever_away(watched(control, treatment, of_an_event=1, tuning_n=tuning_n)) <= ALPHA
+
+
+@pytest.mark.parametrize(("q", "daily_control", "daily_treatment"), [(0.5, 15, 15), (0.9, 45, 5)])
+def test_quantiles_hold_too_with_prices_that_tie(q: float, daily_control: int, daily_treatment: int) -> None:
+    """Of what buyers paid, in price points: no burn-in, for order statistics are not skewed by large orders."""
+    rng = np.random.default_rng(19)
+    runs, away = 250, 0
+    for _ in range(runs):
+        c, t = (
+            np.round(rng.lognormal(3, 1.2, daily * LOOKS) / 5) * 5
+            for daily in (daily_control, daily_treatment)
+        )
+        d, se, n = [], [], []
+        for look in range(1, LOOKS + 1):
+            one, other = (
+                quantile_of(c[: look * daily_control], q),
+                quantile_of(t[: look * daily_treatment], q),
+            )
+            if one.variance is None or other.variance is None:
+                continue
+            d.append((other.value or 0.0) - (one.value or 0.0))
+            se.append(np.sqrt(one.variance + other.variance))
+            n.append(one.n + other.n)
+        looks = sequential.sequence(d, se, n)
+        away += bool(((looks.low > 0) | (looks.high < 0)).any())
+
+    assert away / runs <= ALPHA
 
 
 @pytest.mark.parametrize(("arm", "of_an_event"), KINDS)

@@ -133,3 +133,27 @@ def test_no_sensitivity_without_effects() -> None:
     assert interleaving.sensitivity(strong, same, Moments(0, 0, 0)) is None
     assert interleaving.sensitivity(level, same, Moments.of_count(600, 3_000)) is None
     assert interleaving.sensitivity(strong, same, Moments.of_count(600, 3_000)) is not None
+
+
+def test_least_advantage_is_the_quotient_of_variances_over_units() -> None:
+    rng = np.random.default_rng(5)
+    unit = rng.integers(0, 800, 6_000)
+    keen = rng.gamma(0.5, 0.4, 800)[unit]
+    a, b = rng.poisson(keen), rng.poisson(1.1 * keen)
+    found = interleaving.least_advantage(a, b, unit)
+    assert found is not None
+    sums = np.array([[a[unit == i].sum(), b[unit == i].sum()] for i in np.unique(unit)])
+    draws = [sums[rng.integers(0, len(sums), len(sums))] for _ in range(400)]
+    again = [(one.sum(axis=1).var() / (one[:, 1] - one[:, 0]).var()) for one in draws]
+
+    assert found.times == pytest.approx(sums.sum(axis=1).var() / (sums[:, 1] - sums[:, 0]).var())
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(again, [0.025, 0.975])), rel=0.1)
+    assert found.low > 1
+
+
+def test_no_advantage_without_units_or_a_spread() -> None:
+    assert interleaving.least_advantage([], [], []) is None
+    assert interleaving.least_advantage([1], [0], [1]) is None
+    assert interleaving.least_advantage([1, 1], [1, 1], [1, 2]) is None
+    with pytest.raises(ValueError, match="one entry"):
+        interleaving.least_advantage([1], [1, 2], [1])
