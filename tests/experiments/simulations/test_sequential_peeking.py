@@ -87,7 +87,7 @@ def test_values_that_grow_while_units_stand_still_hold_too(units: int, rate: flo
 
 @pytest.mark.parametrize(("q", "daily_control", "daily_treatment"), [(0.5, 15, 15), (0.9, 45, 5)])
 def test_quantiles_hold_too_with_prices_that_tie(q: float, daily_control: int, daily_treatment: int) -> None:
-    """Of what buyers paid, in price points: no burn-in, for order statistics are not skewed by large orders."""
+    """Of what buyers paid, in price points, without a burn-in: large orders skew no order statistic."""
     rng = np.random.default_rng(19)
     runs, away = 250, 0
     for _ in range(runs):
