@@ -118,6 +118,7 @@ def test_winsorised_values_are_cut_at_one_cap_for_all_arms(frame: Frame, percent
     check(frame, path, arm)
     total = totals(found, DAYS - 1)[inside]
     assert path.cap == winsorise_cap(total, percentile)
+    assert path.cap is not None
     assert path.capped == (total > path.cap).sum()
 
 
