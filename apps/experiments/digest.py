@@ -62,7 +62,8 @@ def body_of(delivery: Delivery) -> str:
     if analysis is None:
         lines.append(_("There is no readout yet."))
     else:
-        units = ", ".join(f"{variant} {count:,}" for variant, count in analysis.units.items())
+        order = sorted(analysis.units, key=lambda variant: (variant != analysis.control, variant))
+        units = ", ".join(f"{variant} {analysis.units[variant]:,}" for variant in order)
         lines.append(_("Units: %(units)s.") % {"units": units})
         lines += [*_figures(analysis), "", _action_words(analysis), *_told(analysis.verdict.reasons)]
         changes = _told(analysis.verdict.would_change)
