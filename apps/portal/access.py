@@ -13,6 +13,7 @@ from apps.accounts.selectors import user_roles
 SEES = {"settings": frozenset({MERCHANDISER, ADMIN}), "access": frozenset({ADMIN})}
 CHANGES = {
     "merchandising": frozenset({MERCHANDISER, ADMIN}),
+    "experiments": frozenset({MERCHANDISER, ADMIN}),
     "models": frozenset({ML_ENGINEER, ADMIN}),
     "data": frozenset({ML_ENGINEER, ADMIN}),
     "jobs": frozenset({ML_ENGINEER, ADMIN}),
@@ -50,7 +51,7 @@ def can_change(user: Person, area: str) -> bool:
 def locked_reason(area: str) -> str:
     """Why the controls of `area` are switched off for this reader, in words."""
     match area:
-        case "merchandising":
+        case "merchandising" | "experiments":
             return _("You can look but not change anything here: that needs the merchandiser role.")
         case "settings" | "access":
             return _("You can look but not change anything here: that needs the admin role.")

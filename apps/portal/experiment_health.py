@@ -78,7 +78,7 @@ def srm_shown(analysis: Analysis, faces: Faces) -> SrmShown:
             expected_share=share / whole,
             expected=total * share / whole,
         )
-        for variant, share in srm.expected.items()
+        for variant, share in sorted(srm.expected.items(), key=lambda one: one[0] != analysis.control)
     ]
     told = alarm_words(srm.alarm) if srm.p is not None else _unknown()
     return SrmShown(told, _srm_sentence(analysis), rows, [_segment(one, faces) for one in srm.segments])

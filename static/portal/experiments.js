@@ -11,3 +11,9 @@ document.addEventListener("htmx:afterSwap", (event) => {
     heading.focus({ preventScroll: true });
     event.target.scrollIntoView({ block: "start", behavior: "smooth" });
 });
+
+// Tabs that do not fit scroll: the page's own must be among those in sight.
+document.querySelectorAll(".rp-exp-tabs > [aria-current=page]").forEach((tab) => {
+    const bar = tab.parentElement;
+    bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - (bar.clientWidth - tab.offsetWidth) / 2;
+});
