@@ -47,6 +47,10 @@ MENU: tuple[tuple[str | Promise, tuple[Entry, ...]], ...] = (
         ),
     ),
     (
+        _("Experiments"),
+        (Entry("portal:experiments", _("Experiments"), "science", "e"),),
+    ),
+    (
         _("Engine"),
         (
             Entry("portal:models", _("Models"), "model_training", "m"),

@@ -194,9 +194,19 @@ def slate_live(bar: PageContext) -> SlateView:
 def slate_preview(
     bar: PageContext, publication: PublicationState, *, shopper: str | None = None
 ) -> SlateView:
-    """What shoppers would get with an unpublished `publication`, marked against live."""
+    """What shoppers would get with an unpublished `publication`, marked against what is live (whatever an
+    experiment gives this shopper).
+    """
+    return slates_beside(bar, publication, shopper=shopper)[1]
+
+
+def slates_beside(
+    bar: PageContext, publication: PublicationState, *, shopper: str | None = None
+) -> tuple[SlateView, SlateView]:
+    """What is live, and what shoppers would get with `publication`, marked against it."""
     request = slate_request(bar, shopper=shopper)
-    return view_of(recommend(request, publication=publication), recommend(request))
+    live = recommend(replace(request, experiments=False))
+    return view_of(live), view_of(recommend(request, publication=publication), live)
 
 
 def slate_explained(bar: PageContext, publication: PublicationState | None) -> Slate:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.portal import experiment_urls
+from apps.portal import experiment_design_urls, experiment_urls
 from apps.portal.pages import (
     campaigns,
     choices,
@@ -173,6 +173,7 @@ urlpatterns = [
     path("draft/publish/", studio.publish_dialog, name="publish_dialog"),
     path("draft/publish/now/", studio.publish, name="publish"),
     path("draft/discard/", studio.discard, name="draft_discard"),
+    *experiment_design_urls.urlpatterns,
     *experiment_urls.urlpatterns,
     path("history/", history.history, name="history"),
     path("history/<slug:code>/<int:number>/return/", history.go_back, name="go_back"),

@@ -34,8 +34,9 @@ def versus_of(placement: Placement, asked: str) -> Versus | None:
         except NotFound:
             return None
         state = publication_preview(
-            weights=found.weights, rules=found.rules, normalisation=found.normalisation
-        )
+            weights=found.weights, rules=found.rules, normalisation=found.normalisation,
+            page_size=found.page_size, versions=found.versions,
+        )  # fmt: skip
         return Versus(_("Publication %(number)s") % {"number": found.number}, state)
     code = asked.removeprefix(SOURCE)
     if asked.startswith(SOURCE) and code in sources_live():

@@ -6,6 +6,7 @@ from typing import Any
 from babel import Locale
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from apps.core.errors import InvalidInput, RecoPortalError
 from apps.portal.formats import locale
@@ -47,7 +48,7 @@ class PortalForm(forms.Form):
     def take(self, error: RecoPortalError) -> None:
         """Show a service's refusal on the field it names, else above the form."""
         if isinstance(error, InvalidInput):
-            self.add_error(error.field if error.field in self.fields else None, error.remedy)
+            self.add_error(error.field if error.field in self.fields else None, remedy_told(error))
         else:
             self.add_error(None, error.message)
 
@@ -55,6 +56,11 @@ class PortalForm(forms.Form):
         """Switch every field off, for readers who may look only."""
         for field in self.fields.values():
             field.disabled = True
+
+
+def remedy_told(error: InvalidInput) -> str:
+    """A service's remedy in the reader's language, where the catalogue has it."""
+    return gettext(error.remedy) if error.remedy else error.message
 
 
 def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.experiments.models import Experiment, VariantPublication
 from apps.merchandising.models import Publication
 from apps.merchandising.selectors import placement_get, publication_diff, publication_get
 from apps.merchandising.services import publication_return
@@ -25,12 +26,13 @@ PAGE_SIZE = 30
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One publication with what it changed; `first` has nothing before it."""
+    """One publication with what it changed; `first` has nothing before it. experiment: a trial's."""
 
     publication: Publication
     changes: list[Change]
     first: bool
     live: bool
+    experiment: Experiment | None = None
 
 
 def _before(publications: list[Publication]) -> dict[int, Publication]:
@@ -47,9 +49,17 @@ def _before(publications: list[Publication]) -> dict[int, Publication]:
     return {pk: found[before] for pk, before in wanted.items() if before in found}
 
 
+def _experiments(publications: list[Publication]) -> dict[int, Experiment]:
+    """The experiment that each trial was made for, by the trial's id; none for a deleted draft's."""
+    trials = [one.pk for one in publications if one.trial]
+    rows = VariantPublication.objects.filter(publication__in=trials).select_related("variant__experiment")
+    return {row.publication_id: row.variant.experiment for row in rows.order_by("-pk")}
+
+
 def entries(publications: list[Publication]) -> list[Entry]:
     """What each publication changed against the one before it."""
     before = _before(publications)
+    experiments = _experiments(publications)
     say = speaker(*[one.rules for one in (*publications, *before.values())])
     return [
         Entry(
@@ -57,6 +67,7 @@ def entries(publications: list[Publication]) -> list[Entry]:
             say.changes(publication_diff(before=before[one.pk], after=one)) if one.pk in before else [],
             one.pk not in before,
             one.placement.live_publication_id == one.pk,
+            experiments.get(one.pk),
         )
         for one in publications
     ]

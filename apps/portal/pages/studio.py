@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
+from apps.experiments.selectors import experiments_touching
 from apps.merchandising.services import draft_reset, publication_publish
 from apps.portal.access import can_change
 from apps.portal.context_bar import PageContext
@@ -39,6 +40,7 @@ def publish_dialog(request: HttpRequest) -> HttpResponse:
         tried=tried,
         changes=changes_of(placement, draft),
         may_change=can_change(request.user, "merchandising"),
+        touching=experiments_touching(placement),
     )
 
 

@@ -1,15 +1,11 @@
 """Weights: a slider per source, the slate changing as they move, offline figures beside."""
 
-from dataclasses import dataclass
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.accounts.models import User
-from apps.merchandising.blends import OWN_SOURCES
-from apps.merchandising.models import Draft, Placement
 from apps.merchandising.services import draft_save
 from apps.portal.access import can_change, locked_reason
 from apps.portal.context_bar import PageContext
@@ -25,31 +21,7 @@ from apps.portal.offline import offline_figures
 from apps.portal.pages.shell import action, page, show
 from apps.portal.samples import with_sample
 from apps.portal.slates import slate_preview
-from apps.portal.words.sources import SourceName, sources_live, sources_named
-
-
-@dataclass(frozen=True, slots=True)
-class Slider:
-    """One source's weight in the draft and live. `ready`: whether a model of it is live."""
-
-    source: SourceName
-    weight: float
-    live: float
-    ready: bool
-
-
-def sliders(placement: Placement, draft: Draft) -> list[Slider]:
-    """A slider for each source that the placement may blend: those in use, and any with weight in the draft
-    or live, so that it can be taken back.
-    """
-    live = placement.live_publication.weights if placement.live_publication else {}
-    ready = sources_live()
-    return [
-        Slider(source, float(draft.weights.get(code, 0.0)), float(live.get(code, 0.0)), code in ready)
-        for code, source in sources_named().items()
-        if (code not in OWN_SOURCES.values() or OWN_SOURCES.get(placement.kind) == code)
-        and (source.active or draft.weights.get(code) or live.get(code))
-    ]
+from apps.portal.sliders import sliders
 
 
 @page
@@ -68,7 +40,7 @@ def weights(request: HttpRequest) -> HttpResponse:
         bar=bar,
         placement=placement,
         draft=draft,
-        sliders=sliders(placement, draft),
+        sliders=sliders(placement, draft.weights),
         view=slate_preview(bar, unpublished(placement)),
         changes=changes_of(placement, draft),
         may_change=can_change(request.user, "merchandising"),
