@@ -32,10 +32,17 @@ CHANCE_TO_ACT = 0.95
 
 
 def compare(
-    spec: Spec, metric: UnitMetricSpec, variant: str, arms: Mapping[str, Arm], raw: Mapping[str, Arm]
+    spec: Spec,
+    metric: UnitMetricSpec,
+    variant: str,
+    arms: Mapping[str, Arm],
+    raw: Mapping[str, Arm],
+    *,
+    whole: bool = True,
 ) -> Comparison:
     """Compare `variant` with control. arms: moments to judge by; raw: as measured (the same without CUPED).
 
+    Not whole: the intervals alone, which a path through the days needs many of.
     State, correction and guardrails come later (`judged`): they need the other comparisons.
     """
     control, treatment = arms.get(spec.control), arms.get(variant)
@@ -54,17 +61,22 @@ def compare(
     if control is None or treatment is None or plain[0] is None or plain[1] is None:
         return bare
     skew = _skew(metric, plain[0], plain[1])
-    whole = replace(
+    found = replace(
         bare,
         difference=_difference(spec, control, treatment),
         relative=_relative(spec, control, treatment),
         sequential=_sequential(spec, control, treatment, skew),
+    )
+    if not whole:
+        return found
+    found = replace(
+        found,
         bayes=_bayes(spec, metric, control, treatment),
         guardrail=_guardrail(spec, metric, control, treatment, skew),
     )
     if control is plain[0] and treatment is plain[1]:
-        return whole
-    return _beside(replace(whole, cuped=True), spec, metric, (control, treatment), (plain[0], plain[1]))
+        return found
+    return _beside(replace(found, cuped=True), spec, metric, (control, treatment), (plain[0], plain[1]))
 
 
 def _beside(

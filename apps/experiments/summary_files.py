@@ -3,7 +3,7 @@
 Two shapes of file, told by their columns:
 
 - *long*: one row for each variant and metric (and time): the variant column (`options.variant`), `metric`,
-  `count`, `mean` (or `sum`), `variance` (or `sd`; a proportion needs neither), for a ratio also
+  `count`, `mean` (or `sum`), `variance` (or `sd`, `sum_squares`; a proportion needs none), for a ratio also
   `mean_denominator`, `variance_denominator`, `covariance`; optionally a time and `experiment`. Without a
   column `metric` the file holds one metric.
 - *side by side*, as in the ASOS Digital Experiments Dataset: `count_c, count_t, mean_c, mean_t, variance_c,
@@ -49,6 +49,7 @@ NAMES = {
     "mean": ("mean",),
     "sum": ("sum", "total"),
     "variance": ("variance", "var"),
+    "squares": ("sum_squares", "sum_of_squares"),
     "sd": ("sd", "std", "stddev"),
     "mean_d": ("mean_denominator", "mean_d"),
     "variance_d": ("variance_denominator", "variance_d"),
@@ -173,6 +174,8 @@ class _Reader:
         variance = self._optional("variance")
         if variance is None and (sd := self._optional("sd")) is not None:
             variance = sd**2
+        if variance is None and (squares := self._optional("squares")) is not None:
+            variance = np.maximum(squares - count * mean**2, 0.0) / np.maximum(count - 1, 1)
         extra = [self._optional(what) for what in ("mean_d", "variance_d", "covariance")]
         found: dict[str, _Summaries] = {}
         for row in range(self.table.num_rows):

@@ -47,7 +47,7 @@ def day_effects(
         for variant in spec.treatments:
             if spec.control not in raw or variant not in raw:
                 continue
-            one = compare(spec, metric, variant, arms, raw)
+            one = compare(spec, metric, variant, arms, raw, whole=False)
             daily = _daily(spec, before, raw, variant)
             found.append(
                 DayEffect(

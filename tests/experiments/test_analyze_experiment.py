@@ -177,6 +177,24 @@ def test_a_summary_may_be_written_in_other_words(tmp_path: Path) -> None:
     assert told["metrics"]["won"]["p"] == pytest.approx(welch.pvalue)
 
 
+@pytest.mark.parametrize("spread", ["sd", "sum_squares"])
+def test_a_summary_may_tell_the_spread_otherwise(
+    made: tuple[pd.DataFrame, Path], tmp_path: Path, spread: str
+) -> None:
+    frame, path = made
+    groups = frame.groupby("group").value
+    told = groups.std() if spread == "sd" else groups.apply(lambda values: (values**2).sum())
+    summary = tmp_path / "summary.csv"
+    pd.DataFrame({"n": groups.size(), "total": groups.sum(), spread: told}).reset_index().to_csv(
+        summary, index=False
+    )
+    metric = ("--metric", "value:mean")
+
+    found = run(summary, "--variant", "group", "--control", "A", *metric, "--summary")["metrics"]["value"]
+
+    assert found["p"] == pytest.approx(run(path, *COLUMNS, *metric)["metrics"]["value"]["p"], rel=1e-6)
+
+
 def test_a_ratio_can_come_from_a_summary(made: tuple[pd.DataFrame, Path], tmp_path: Path) -> None:
     frame, path = made
     rows = [

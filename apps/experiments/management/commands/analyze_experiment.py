@@ -38,10 +38,10 @@ NAME is the column, but for a ratio. Revenue is winsorised at the 99th percentil
 (--winsorise). The first metric decides; the others are secondary, or guardrails (--guardrail).
 
 Summaries (--summary): cumulative counts, means and variances. Long: one row for each variant and metric,
-columns --variant, metric, count, mean (or sum), variance (or sd), for a ratio also mean_denominator,
-variance_denominator, covariance; optionally a time (time_since_start, day, date, time, or --date) and
-experiment. Side by side, as in the ASOS data set: experiment_id, variant_id, metric_id, time_since_start,
-count_c, count_t, mean_c, mean_t, variance_c, variance_t. The last time is the result, all of them the path.
+columns --variant, metric, count, mean (or sum), variance (or sd, sum_squares), for a ratio also
+mean_denominator, variance_denominator, covariance; optionally a time (time_since_start, day, date, time, or
+--date) and experiment. Side by side, as in the ASOS data set: experiment_id, variant_id, metric_id,
+time_since_start, count_c, count_t, mean_c, mean_t, variance_c, variance_t. The last time is the result, all of them the path.
 
   manage.py analyze_experiment --csv experiments.csv.gz --summary --experiment 036afc --json
 
