@@ -74,7 +74,7 @@ def allocation(
     if not k or not 0 <= floor * k <= 1:
         raise ValueError(f"floor = {floor}: {k} arms can't each have that share.")
     lines = [arm.linear() for arm in arms.values()]
-    if any(line.n < max(units_at_least, 2) or not line.var_y > 0 for line in lines):
+    if any(line.n < max(units_at_least, 2) or not 0 < line.var_y < math.inf for line in lines):
         return Allocation(dict.fromkeys(arms, 1 / k), None, None, exploring=True)
     best = bayes.best_of_normals(
         [line.mean_y for line in lines],

@@ -83,8 +83,9 @@ def posterior(
         return None
     mean, sd = effect, se
     if prior is not None and math.isfinite(prior.sd):
-        of_data = prior.sd**2 / (prior.sd**2 + se**2)  # the data's part; no 1/se^2, which may overflow
-        mean, sd = of_data * effect + (1 - of_data) * prior.mean, se * math.sqrt(of_data)
+        both = math.hypot(prior.sd, se)
+        of_data, of_prior = (prior.sd / both) * (prior.sd / both), (se / both) * (se / both)
+        mean, sd = of_data * effect + of_prior * prior.mean, se * (prior.sd / both)  # no square overflows
     z = float(special.ndtri(1 - alpha / 2)) * sd
     gain, loss = _positive_part(mean, sd), _positive_part(-mean, sd)
     win = float(special.ndtr(mean / sd))
@@ -97,6 +98,8 @@ def _positive_part(mean: float, sd: float) -> float:
     """E max(X, 0) of X ~ N(mean, sd^2): sd (phi(u) + u Phi(u)), u = mean/sd, without cancellation below 0."""
     u = mean / sd
     density = math.exp(-u * u / 2) / math.sqrt(2 * math.pi)
+    if u < 0 and not density:
+        return 0.0
     if u >= 0:
         return sd * density + mean * float(special.ndtr(u))
     mills = math.sqrt(math.pi / 2) * float(special.erfcx(-u / math.sqrt(2)))

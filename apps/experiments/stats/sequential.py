@@ -142,7 +142,8 @@ def interval(
     if not _usable(difference, se, n):
         return None
     looks = sequence([difference], [se], [n], alpha, tuning_n, null=null, skew=[skew])
-    return Interval(float(looks.low[0]), float(looks.high[0]), float(looks.p[0]))
+    low, high = float(looks.low[0]), float(looks.high[0])
+    return Interval(low, high, float(looks.p[0])) if math.isfinite(low) and math.isfinite(high) else None
 
 
 def one_sided(
@@ -165,14 +166,17 @@ def one_sided(
         return None
     sign = 1.0 if side == "lower" else -1.0
     c = float(_widened(critical_one_sided(n, alpha, tuning_n), skew))
-    z = float(_narrowed(sign * (difference - null) / se, skew))
+    statistic, bound = sign * (difference - null) / se, difference - sign * c * se
+    if not math.isfinite(statistic) or not math.isfinite(bound):
+        return None
+    z = float(_narrowed(statistic, skew))
     x = n * rho(2 * alpha, tuning_n) ** 2
     exponent = z * z * x / (2 * (x + 1))
     # the closed form turned round: sqrt(x + 1) / (2 (exp(exponent) - 1))
     log_p = 0.0
     if exponent > 0:
         log_p = 0.5 * math.log1p(x) - math.log(2) - exponent - math.log(-math.expm1(-exponent))
-    return Bound(difference - sign * c * se, math.exp(min(0.0, log_p)))
+    return Bound(bound, math.exp(min(0.0, log_p)))
 
 
 def relative_interval(
@@ -194,7 +198,7 @@ def relative_interval(
     """
     c = float(_widened(critical(n, alpha, tuning_n), skew)) if n > 0 else math.inf
     ends = _fieller(control, control_se, treatment, treatment_se, covariance, c)
-    variance = control_se**2 + treatment_se**2 - 2 * covariance
+    variance = control_se * control_se + treatment_se * treatment_se - 2 * covariance
     whole = interval(treatment - control, math.sqrt(max(variance, 0.0)), n, alpha, tuning_n, skew=skew)
     if ends is None or whole is None:
         return None
@@ -223,7 +227,9 @@ def relative_bound(
     c = float(_widened(critical_one_sided(n, alpha, tuning_n), skew)) if n > 0 else math.inf
     ends = _fieller(control, control_se, treatment, treatment_se, covariance, c)
     factor = 1 + null if control > 0 else 1 - null
-    variance = treatment_se**2 + factor**2 * control_se**2 - 2 * factor * covariance
+    variance = (
+        treatment_se * treatment_se + factor * factor * control_se * control_se - 2 * factor * covariance
+    )
     rest = treatment - factor * control
     whole = one_sided(rest, math.sqrt(max(variance, 0.0)), n, alpha, tuning_n, side=side, skew=skew)
     if ends is None or whole is None:
@@ -252,9 +258,10 @@ def sequence(
     d, se, n, g, usable = np.broadcast_arrays(d, se, n, g, usable)
     safe = np.where(usable, se, 1.0)
     x = np.where(usable, n, 1.0) * rho(alpha, tuning_n) ** 2
-    half = _widened(critical(np.where(usable, n, 1.0), alpha, tuning_n), g) * safe
-    z = _narrowed(np.abs(d - null) / safe, g)
-    log_p = np.minimum(0.0, 0.5 * np.log1p(x) - z * z * x / (2 * (x + 1)))
+    with np.errstate(over="ignore"):  # to infinity: no interval, and no doubt
+        half = _widened(critical(np.where(usable, n, 1.0), alpha, tuning_n), g) * safe
+        z = _narrowed(np.abs(d - null) / safe, g)
+        log_p = np.minimum(0.0, 0.5 * np.log1p(x) - z * z * x / (2 * (x + 1)))
     return Looks(
         low=np.where(usable, d - half, -np.inf),
         high=np.where(usable, d + half, np.inf),
@@ -285,8 +292,12 @@ def effective_events(n: ArrayLike, mean: ArrayLike, variance: ArrayLike) -> Floa
     11.7.
     """
     n, mean, variance = (np.asarray(part, dtype=np.float64) for part in (n, mean, variance))
-    squares = mean**2 + variance * np.maximum(n - 1, 0) / np.maximum(n, 1)
-    return np.where(squares > 0, n * mean**2 / np.where(squares > 0, squares, 1.0), 0.0)
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    size = np.maximum(np.abs(mean), sd)  # taken out first: squares over- and underflow
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share, spread = (mean / size) ** 2, (sd / size) ** 2
+        events = n * share / (share + spread * np.maximum(n - 1, 0) / np.maximum(n, 1))
+    return np.where((size > 0) & (share > 0), events, 0.0)
 
 
 def assumed_skewness(
@@ -305,9 +316,10 @@ def assumed_skewness(
         np.asarray(part, dtype=np.float64)
         for part in (control_events, treatment_events, control_variance, treatment_variance)
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        skew = np.abs(a**1.5 / np.sqrt(k_t) - b**1.5 / np.sqrt(k_c)) / (a + b) ** 1.5
-        return np.where((k_c > 0) & (k_t > 0) & (a + b > 0), skew * np.asarray(of_an_event), np.inf)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        part = a / (a + b)
+        skew = np.abs(part**1.5 / np.sqrt(k_t) - (1 - part) ** 1.5 / np.sqrt(k_c)) * np.asarray(of_an_event)
+        return np.where((k_c > 0) & (k_t > 0) & np.isfinite(skew), skew, np.inf)
 
 
 def small_sample(control: Moments, treatment: Moments, *, signed: bool = False) -> SmallSample:
@@ -363,11 +375,20 @@ def _fieller(
     control: float, control_se: float, treatment: float, treatment_se: float, covariance: float, c: float
 ) -> tuple[float, float] | None:
     """The r, relative to |control|, for which treatment - (1 + r) control is within c of its errors of 0."""
-    square = control**2 - c * c * control_se**2
-    if not math.isfinite(c) or not square > 0:
+    if not control or not math.isfinite(c):
         return None
-    middle = control * treatment - c * c * covariance
-    last = treatment**2 - c * c * treatment_se**2
+    # in units of control, so that squares don't over- or underflow
+    control_se, treatment_se, treatment, covariance, sign = (
+        control_se / control, treatment_se / control, treatment / control, covariance / control / control,
+        math.copysign(1.0, control),
+    )  # fmt: skip
+    square = 1 - c * c * control_se * control_se
+    if not square > 0:
+        return None
+    middle = treatment - c * c * covariance
+    last = treatment * treatment - c * c * treatment_se * treatment_se
     root = math.sqrt(max(middle * middle - square * last, 0.0))
     low, high = (middle - root) / square - 1, (middle + root) / square - 1
-    return (low, high) if control > 0 else (-high, -low)
+    if not math.isfinite(low) or not math.isfinite(high):
+        return None
+    return (low, high) if sign > 0 else (-high, -low)
