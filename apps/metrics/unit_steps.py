@@ -60,6 +60,10 @@ class Units:
     def __len__(self) -> int:
         return len(self.who)
 
+    def taken(self, mask: Mask) -> "Units":
+        """Only these."""
+        return Units(self.who[mask], self.first[mask])
+
     def locator(self) -> Callable[[Ints], Shorts]:
         """Tells the place of each, -1 for one who is no unit.
 

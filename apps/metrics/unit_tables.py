@@ -56,16 +56,19 @@ def slates_read(
     *,
     experiment: int,
     holdout: bool = False,
+    everybody: bool = False,
     progress: Progress | None = None,
 ) -> Exposures:
-    """The exposures these metrics need, by request, and those of the experiment in any case."""
+    """The exposures these metrics need, by request, and those of the experiment in any case; with `everybody`
+    all of its placements.
+    """
     everywhere = needs_attribution(metrics)
     exposures = exposures_read(
         connections,
         reach.stretch(metrics),
         experiment=experiment,
         placements=None if everywhere else reach.placements,
-        slates=everywhere or needs_slates(metrics),
+        slates=everybody or everywhere or needs_slates(metrics),
         holdout=holdout,
         progress=progress,
     )
