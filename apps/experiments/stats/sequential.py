@@ -367,7 +367,7 @@ def _narrowed(z: ArrayLike, skew: ArrayLike) -> Floats:
     """The other way round: the z of a statistic without skew that says as much; 0 at least."""
     g = np.abs(np.asarray(skew, dtype=np.float64))
     known = np.where(np.isfinite(g), g, 0.0)
-    rest = np.maximum(np.asarray(z, dtype=np.float64) - known / 6, 0.0)
+    rest = np.clip(np.asarray(z, dtype=np.float64) - known / 6, 0.0, 1e150)  # an infinite z is no 0 x inf
     return np.where(np.isfinite(g), 2 * rest / (1 + np.sqrt(1 + 4 * known * rest / 3)), 0.0)
 
 

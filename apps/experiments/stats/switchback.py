@@ -37,6 +37,7 @@ Floats = NDArray[np.float64]
 REDRAWS = 2_000
 SEED = 20_211
 SLOTS_AT_MOST = 1_000_000
+CELLS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,17 +274,27 @@ def _randomised(
     values: Floats, weights: Floats, on: NDArray[np.bool_], levels: Floats, share: float, redraws: int
 ) -> float | None:
     """p of the randomisation test; None if the draws leave nothing to compare with."""
-    drawn = np.random.default_rng(SEED).random((redraws, values.size)) < share
-    x = _without_levels(np.vstack([on, drawn]).astype(np.float64), weights, levels)
+    rng = np.random.default_rng(SEED)
     v = _without_levels(values, weights, levels)
-    squares = (x * x) @ weights
-    possible = squares > 1e-9 * weights.sum()
-    safe = np.where(possible, squares, 1.0)
-    effects = (x * weights) @ v / safe
-    residuals = v - effects[:, None] * x
-    errors = np.sqrt(((x * weights * residuals) ** 2).sum(axis=1)) / safe
-    t = np.abs(effects) / np.where(errors > 0, errors, np.inf)
-    others = t[1:][possible[1:]]
-    if not possible[0] or not others.size:
+    least = 1e-9 * weights.sum()
+    t = _statistics(on[None, :], v, weights, levels, least)
+    rows = max(CELLS_AT_ONCE // values.size, 1)  # a year of half hours at 2,000 redraws would take a gigabyte
+    chunks = [
+        _statistics(rng.random((min(rows, redraws - done), values.size)) < share, v, weights, levels, least)
+        for done in range(0, redraws, rows)
+    ]
+    others = np.concatenate(chunks) if chunks else np.empty(0)
+    if not t.size or not others.size:
         return None
     return float((1 + (others >= t[0] * (1 - 1e-12)).sum()) / (1 + others.size))
+
+
+def _statistics(drawn: NDArray[np.bool_], v: Floats, weights: Floats, levels: Floats, least: float) -> Floats:
+    """Studentised effects, absolute, of those of these assignments [draws, slots] that have both kinds."""
+    x = _without_levels(drawn.astype(np.float64), weights, levels)
+    squares = (x * x) @ weights
+    x, squares = x[squares > least], squares[squares > least]
+    effects = (x * weights) @ v / squares
+    residuals = v - effects[:, None] * x
+    errors = np.sqrt(((x * weights * residuals) ** 2).sum(axis=1)) / squares
+    return np.asarray(np.abs(effects) / np.where(errors > 0, errors, np.inf))

@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 
 import pytest
 
-from apps.experiments.stats import cuped, frequentist, power, srm
+from apps.experiments.stats import bayes, cuped, frequentist, power, sequential, srm
 from apps.experiments.stats.moments import Moments
 
 Asked = Callable[[Moments, Moments, Moments, Moments], object]
@@ -71,6 +71,23 @@ def sized(a: Moments, *_: Moments) -> object:
     )
 
 
+def watched(a: Moments, b: Moments, *_: Moments) -> object:
+    n, skew = a.n + b.n, sequential.small_sample(a, b)
+    arms = (a.mean_y, math.sqrt(a.var_y), b.mean_y, math.sqrt(b.var_y), n)
+    return (
+        sequential.interval(a.mean_y, math.sqrt(a.var_y), n, skew=skew.skew if skew.settled else 0.0),
+        sequential.one_sided(a.mean_y, math.sqrt(a.var_y), n, side="upper"),
+        sequential.relative_interval(*arms),
+        sequential.relative_bound(*arms, side="lower", null=-0.02),
+        skew.events,
+    )
+
+
+def believed(a: Moments, *_: Moments) -> object:
+    priors = (None, bayes.PROPER)
+    return [bayes.posterior(a.mean_y, math.sqrt(a.var_y), prior=prior) for prior in priors]
+
+
 def numbers(found: object) -> Iterator[float]:
     if is_dataclass(found):
         for field in fields(found):
@@ -92,6 +109,8 @@ def numbers(found: object) -> Iterator[float]:
         pytest.param(adjusted, 2000, id="cuped"),
         pytest.param(stratified, 2000, id="post-stratified"),
         pytest.param(lambda a, b, *_: srm.pre_exposure_bias({"m": {"c": a, "t": b}}, "c"), 2000, id="bias"),
+        pytest.param(watched, 2000, id="sequential"),
+        pytest.param(believed, 2000, id="bayes"),
         pytest.param(planned, 500, id="power"),
         pytest.param(sized, 100, id="size"),
     ],
