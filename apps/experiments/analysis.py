@@ -17,7 +17,7 @@ from datetime import datetime
 
 from apps.experiments import segmentation, trends
 from apps.experiments.comparing import Arm, compare, judged, result_of, view_p
-from apps.experiments.decisions import verdict
+from apps.experiments.decisions import strays, verdict
 from apps.experiments.results import (
     Analysis,
     BiasCheck,
@@ -243,8 +243,11 @@ def _srm_notes(found: Srm) -> list[Note]:
         total = sum(found.observed.values())
         expected = {variant: round(total * share) for variant, share in found.expected.items()}
         known = [p for p in (found.p, found.sequential_p) if p is not None]
-        told = {"p": min(known, default=None), "observed": dict(found.observed), "expected": expected}
-        notes.append(Note("srm_blocked" if found.alarm == "blocked" else "srm_warning", told))
+        p = min(known, default=None)
+        told = {"p": p, "observed": dict(found.observed), "expected": expected}
+        if (alarm := alarm_of(p)) != "none":
+            notes.append(Note("srm_blocked" if alarm == "blocked" else "srm_warning", told))
+        notes += [Note("srm_stray", {"variant": name, "count": n}) for name, n in strays(found).items()]
         if found.sequential_p is not None and alarm_of(found.sequential_p) != "none":
             notes.append(Note("srm_sequential", {"p": found.sequential_p}))
     return notes + [

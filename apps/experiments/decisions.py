@@ -2,7 +2,8 @@
 
 The order of the questions is the policy:
 
-1. The split is broken (SRM p < .001): blocked, whatever the effects look like.
+1. The split is broken (SRM p < .001: of all units, watched day by day, or within a segment after Holm's
+   correction; or units in a variant that should have none): blocked, whatever the effects look like.
 2. Every treatment fails a guardrail: roll back, before the minimum run too, because a guardrail's bound is
    always valid. It needs the minimum sample: below it the bound's normal approximation is not to be trusted.
 3. Minimum run or minimum sample not reached: too early.
@@ -26,6 +27,7 @@ from scipy import special
 from apps.experiments.comparing import view_bounds
 from apps.experiments.results import Comparison, MetricResult, Note, Spec, Srm, Verdict
 from apps.experiments.stats import sequential
+from apps.experiments.stats.srm import BLOCKED
 
 # From how many times the present units on waiting is no longer a plan.
 TOO_FAR = 20.0
@@ -39,9 +41,9 @@ def verdict(
     elapsed_days: float | None,
 ) -> Verdict:
     """Judge an experiment by the policy above. `elapsed_days` None: unknown; the run is not checked then."""
-    if srm.alarm == "blocked":
-        p = min(p for p in (srm.p, srm.sequential_p) if p is not None)
-        return Verdict("blocked", "", (Note("reason_srm", {"p": p}),), (Note("change_srm"),))
+    broken = _broken(srm)
+    if broken:
+        return Verdict("blocked", "", tuple(broken), (Note("change_srm"),))
     treatments = spec.treatments
     failed = {variant: found for variant in treatments if (found := _guardrails(metrics, variant, "failed"))}
     short = [
@@ -69,6 +71,26 @@ def verdict(
         reasons = tuple(_primary_note(spec, primary, one) for one in alive) + lost
         return Verdict("roll_back", worst.variant, reasons, _redesign([primary], {worst.variant: ()}))
     return _undecided(spec, metrics, primary, alive, lost, units, elapsed_days)
+
+
+def strays(srm: Srm) -> dict[str, int]:
+    """Units by variant in variants that should have none."""
+    return {name: count for name, count in srm.observed.items() if count and not srm.expected.get(name)}
+
+
+def _broken(srm: Srm) -> list[Note]:
+    """What blocks the verdict: the whole split, strays, or the split within segments."""
+    notes: list[Note] = []
+    if srm.alarm == "blocked":
+        p = min((p for p in (srm.p, srm.sequential_p) if p is not None), default=None)
+        if p is not None and p < BLOCKED:
+            notes.append(Note("reason_srm", {"p": p}))
+        notes += [Note("reason_stray", {"variant": name, "count": n}) for name, n in strays(srm).items()]
+    return notes + [
+        Note("reason_srm_segment", {"segment": one.segment, "p": one.p_adjusted})
+        for one in srm.segments
+        if one.alarm == "blocked"
+    ]
 
 
 def _won(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from apps.experiments.results import Analysis, Comparison, MetricResult, Note, as_json, note_text
+from apps.experiments.stats.srm import worst
 from apps.experiments.unit_files import FileAnalysis, FileSummary
 
 SEQUENTIAL = ("low", "high", "p", "relative_low", "relative_high")
@@ -26,7 +27,7 @@ def report_json(done: FileAnalysis, *, path: bool = False) -> dict[str, Any]:
     report: dict[str, Any] = {
         "srm": {
             "p": srm.p,
-            "alarm": srm.alarm,
+            "alarm": worst((srm.alarm, *(one.alarm for one in srm.segments))),
             "sequential_p": srm.sequential_p,
             "observed": srm.observed,
             "expected": srm.expected,

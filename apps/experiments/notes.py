@@ -32,6 +32,7 @@ NOTE_TEXTS: dict[str, str] = {
     " instead of %(expected)s). The results can't be trusted.",
     "srm_warning": "The variants' shares of units look unlikely (p = %(p)s; %(observed)s instead of"
     " %(expected)s). Find out why before you decide.",
+    "srm_stray": "%(count)s units were counted in %(variant)s, which should have none.",
     "srm_segment": "In %(segment)s the variants' shares of units look wrong (p = %(p)s after correction).",
     "srm_sequential": "Watched from the start, the variants' shares of units have drifted (p = %(p)s).",
     "pre_exposure_bias": "%(variant)s already differed from control in %(metric)s before the experiment"
@@ -70,6 +71,10 @@ NOTE_TEXTS: dict[str, str] = {
     " of %(dimension)s. The mix of segments differs between the variants: trust the segments.",
     # -- verdict: reasons --
     "reason_srm": "The split is broken (p = %(p)s): no verdict until the cause is found.",
+    "reason_srm_segment": "In %(segment)s the split is broken (p = %(p)s after correction): no verdict until"
+    " the cause is found.",
+    "reason_stray": "%(count)s units were counted in %(variant)s, which should have none: no verdict until"
+    " the cause is found.",
     "reason_days": "It has run for %(days)s of at least %(needed)s days.",
     "reason_units": "%(variant)s has %(units)s of at least %(needed)s units.",
     "reason_no_primary": "The primary metric has no usable data yet.",

@@ -173,6 +173,8 @@ def test_units_in_an_arm_that_should_have_none_block() -> None:
     analysis = analysed(spec, {"conversion": arms(a=(100, 1000), b=(100, 1000), off=(3, 30))})
 
     assert analysis.srm.alarm == "blocked"
+    assert codes(analysis) == ["srm_stray"]
+    assert [note.code for note in analysis.verdict.reasons] == ["reason_stray"]
 
 
 def test_a_split_broken_in_one_segment_is_named() -> None:
@@ -190,6 +192,8 @@ def test_a_split_broken_in_one_segment_is_named() -> None:
         "device:desk": "blocked",
     }
     assert codes(analysis).count("srm_segment") == 2
+    assert analysis.verdict.action == "blocked"
+    assert [note.code for note in analysis.verdict.reasons] == ["reason_srm_segment"] * 2
 
 
 def test_simpsons_paradox_is_seen_through_by_the_segments() -> None:

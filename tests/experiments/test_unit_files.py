@@ -205,6 +205,7 @@ def test_simpsons_paradox_is_named() -> None:
     assert one.difference is not None
     assert one.difference.high < 0 < one.stratified[0].difference.low
     assert {"simpson", "srm_segment"} <= codes(done)
+    assert done.analysis.verdict.action == "blocked"
 
 
 def test_a_broken_split_blocks_the_verdict() -> None:

@@ -41,7 +41,8 @@ Summaries (--summary): cumulative counts, means and variances. Long: one row for
 columns --variant, metric, count, mean (or sum), variance (or sd, sum_squares), for a ratio also
 mean_denominator, variance_denominator, covariance; optionally a time (time_since_start, day, date, time, or
 --date) and experiment. Side by side, as in the ASOS data set: experiment_id, variant_id, metric_id,
-time_since_start, count_c, count_t, mean_c, mean_t, variance_c, variance_t. The last time is the result, all of them the path.
+time_since_start, count_c, count_t, mean_c, mean_t, variance_c, variance_t. The last time is the result, all
+of them the path.
 
   manage.py analyze_experiment --csv experiments.csv.gz --summary --experiment 036afc --json
 
