@@ -8,7 +8,7 @@ look at once do nothing twice.
 import logging
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, Q
 
 from apps.core import clock
@@ -23,11 +23,14 @@ from apps.experiments.lifecycle import (
     ramp_next,
 )
 from apps.experiments.models import Decision, Experiment, ExperimentKind, ExperimentStatus, View
+from apps.experiments.readouts import readout_refresh
 from apps.experiments.results import Analysis
 from apps.experiments.trail import experiment_lock, experiment_log
 
 logger = logging.getLogger(__name__)
 BANDIT_MINUTES = 15
+# Later on less often: what is known changes by less, and each period of constant shares needs its own units.
+BANDIT_PART = 24
 # Purchases of the last units come in after the end, too.
 AFTER_END = timedelta(days=1)
 
@@ -42,6 +45,19 @@ def experiments_watched() -> list[int]:
         Q(status__in=(ExperimentStatus.RUNNING, ExperimentStatus.PAUSED)) | ended
     )
     return list(rows.order_by("id").values_list("pk", flat=True))
+
+
+def experiment_watch(*, experiment_id: int) -> str:
+    """Count the experiment anew, then do what is due, also when counting fails: an end must not wait for
+    it.
+    """
+    try:
+        readout_refresh(experiment_id=experiment_id)
+    except RecoPortalError as error:  # somebody else is counting it
+        logger.info("experiment %s: %s", experiment_id, error.message)
+    except DatabaseError:
+        logger.exception("experiment %s can't be counted", experiment_id)
+    return experiment_steer(experiment_id=experiment_id)
 
 
 @transaction.atomic
@@ -101,7 +117,9 @@ def _ship_due(experiment: Experiment, analysis: Analysis) -> bool:
     if not experiment.auto_ship or analysis.verdict.action != "ship" or analysis.srm.alarm != "none":
         return False
     days = analysis.elapsed_days or 0.0
-    return days >= experiment.min_days and (experiment.view != View.FIXED or days >= experiment.planned_days)
+    # looking every ten minutes until it is clear is right in the sequential view alone
+    watched = experiment.view == View.SEQUENTIAL
+    return days >= experiment.min_days and (watched or days >= experiment.planned_days)
 
 
 def _ramp_due(experiment: Experiment, analysis: Analysis) -> bool:
@@ -116,8 +134,11 @@ def _ramp_due(experiment: Experiment, analysis: Analysis) -> bool:
 def _shares_move(experiment: Experiment) -> str:
     if experiment.kind != ExperimentKind.BANDIT:
         return ""
+    now = clock.now()
     last = experiment.log.filter(kind__in=("launched", "shares_moved")).order_by("-at", "-id").first()
-    if last is None or clock.now() - last.at < timedelta(minutes=BANDIT_MINUTES):
+    if last is None or experiment.started_at is None:
+        return ""
+    if now - last.at < max(timedelta(minutes=BANDIT_MINUTES), (now - experiment.started_at) / BANDIT_PART):
         return ""
     found = bandit_shares(experiment)
     if found is None:

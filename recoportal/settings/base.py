@@ -214,6 +214,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "monitoring-workers": {"task": "apps.monitoring.tasks.workers_look", "schedule": 30.0},
     "metrics-rollups": {"task": "apps.metrics.tasks.rollups_build", "schedule": 180.0},
     "merchandising-campaigns": {"task": "apps.merchandising.tasks.campaigns_count", "schedule": 60.0},
+    "experiments-watch": {"task": "apps.experiments.tasks.experiments_watch", "schedule": 600.0},
+    "experiments-deliveries": {"task": "apps.experiments.tasks.deliveries_watch", "schedule": 60.0},
     "events-partitions": {"task": "apps.events.tasks.partitions_ensure", "schedule": 86_400.0},
 }
 
