@@ -38,7 +38,10 @@ SELECT (SELECT md5(string_agg(p::text, ',' ORDER BY p.id)) FROM merchandising_pl
        (SELECT concat_ws(':', max(d.id), sum(d.xmin::text::bigint)) FROM merchandising_campaignday d
         WHERE d.day > current_date - 2),
        (SELECT s.time_zone FROM accounts_shopsettings s), (SELECT current_date),
-       (SELECT md5(string_agg(concat_ws(',', e, v, w), ',' ORDER BY e.id, v.id, w.id))
+       (SELECT md5(string_agg(concat_ws(':', e.id, e.code, e.kind, e.status, e.layer_id, e.layer_from,
+                   e.layer_to, e.traffic, e.salt, e.audience, e.triggered, e.slot_minutes, e.started_at, v.id,
+                   v.code, v.share, v.is_control, v.position, w.placement_id, w.publication_id, w.page_size),
+               ',' ORDER BY e.id, v.id, w.id))
         FROM experiments_experiment e LEFT JOIN experiments_variant v ON v.experiment_id = e.id
         LEFT JOIN experiments_variantpublication w ON w.variant_id = v.id WHERE e.status <> 'ended')
 """

@@ -32,7 +32,13 @@ def preview_parse(placement_code: str, asked: Mapping[str, str]) -> PublicationS
         weights = weights_parse(_blend(blend), sources=sources_known(), kind=placement.kind)
     rules = chosen.rules if chosen is not None else ()
     normalisation = chosen.normalisation if chosen is not None else "z"
-    preview = publication_preview(weights=weights, rules=rules, normalisation=normalisation)
+    preview = publication_preview(
+        weights=weights,
+        rules=rules,
+        normalisation=normalisation,
+        page_size=chosen.page_size if chosen is not None else None,
+        versions=chosen.versions if chosen is not None else {},
+    )
     return replace(preview, number=chosen.number if chosen is not None and not blend else None)
 
 
