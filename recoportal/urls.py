@@ -16,6 +16,7 @@ urlpatterns = [
     path("api/v1/", include("apps.serving.urls")),
     path("api/v1/", include("apps.events.urls")),
     path("api/v1/", include("apps.catalog.urls")),
+    path("api/v1/", include("apps.experiments.urls")),
     path("api/v1/", include("apps.monitoring.urls")),
     re_path(r"^media/(?P<path>.*)$", media),
     path("", include("apps.portal.urls")),

@@ -21,7 +21,7 @@ from apps.core import clock
 from apps.core.errors import Conflict, InvalidInput, NotFound
 from apps.core.models import row_check
 
-SCOPES = ("recommend", "events", "catalog", "shoppers")
+SCOPES = ("recommend", "events", "catalog", "shoppers", "experiments")
 # What a key may do that anybody can read in a page's source.
 PUBLISHABLE_SCOPES = frozenset({"recommend", "events"})
 KEY_PREFIX = "rp_"

@@ -16,6 +16,7 @@ SCOPE_TITLES = {
     "events": _("Events: report what shoppers did"),
     "catalog": _("Catalogue: send products"),
     "shoppers": _("Shoppers: send consent and attributes"),
+    "experiments": _("Experiments: read results"),
 }
 
 
