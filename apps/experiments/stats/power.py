@@ -78,9 +78,9 @@ class Plan:
     """How the experiment will be judged. shares: of the units taking part, control's first, sum 1.
 
     correction: with holm or bh, alpha is divided by (arms - 1) x goals, which is what the hardest of the
-    comparisons has to pass. view: fixed (one look at the end), sequential (always-valid interval; tuning_n
-    None: tuned to the size asked about, as the readout does), bayes (chance to win above 95 %, no
-    correction).
+    comparisons has to pass. view: fixed (one look at the end), sequential (always-valid interval; tuning_n as
+    the readout has it, None for one tuned to the size asked about, see `sequential.tuned`), bayes (chance to
+    win above 95 %, no correction).
     """
 
     shares: tuple[float, ...] = (0.5, 0.5)
@@ -89,7 +89,7 @@ class Plan:
     correction: Literal["none", "holm", "bh"] = "none"
     goals: int = 1
     view: Literal["fixed", "sequential", "bayes"] = "fixed"
-    tuning_n: float | None = None
+    tuning_n: float | None = sequential.TUNING_N
     relative: bool = False
 
     @property

@@ -287,7 +287,7 @@ def test_power_of_the_sequential_view_is_reached_by_the_reckoned_size() -> None:
     plan = Plan(view="sequential")
     n_c, n_t = sizes(Baseline(10.0, 4.0), 0.05, plan)
     gap, errors = rng.normal(0.5, 2 * math.sqrt(1 / n_c + 1 / n_t), RUNS), 2 * math.sqrt(1 / n_c + 1 / n_t)
-    looks = sequential.sequence(gap, np.full(RUNS, errors), n_c + n_t, ALPHA, sequential.tuned(n_c + n_t))
+    looks = sequential.sequence(gap, np.full(RUNS, errors), n_c + n_t, ALPHA)
     close(looks.low > 0, 0.8, off=0.01)
 
 
