@@ -18,6 +18,7 @@ from apps.experiments.file_options import FileMetric
 from apps.experiments.file_tables import Source, columns_of, labels, numbers, table_read
 
 COLUMNS_AT_MOST = 200
+UNPACKED_AT_MOST = 1_000_000_000
 VALUES_KEPT = 200
 FEW = 20
 EXAMPLES = 3
@@ -70,7 +71,7 @@ def columns_look(source: Source) -> list[ColumnFacts]:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InvalidInput(field="csv", value=twice, remedy="The file has several columns of this name.")
-    table = table_read(source, names)
+    table = table_read(source, names, bytes_at_most=UNPACKED_AT_MOST)
     return [_facts(table, name) for name in names]
 
 

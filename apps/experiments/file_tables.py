@@ -43,10 +43,11 @@ def columns_of(source: Source) -> list[str]:
     return _header(path)[0]
 
 
-def table_read(source: Source, columns: Iterable[str]) -> pa.Table:
+def table_read(source: Source, columns: Iterable[str], *, bytes_at_most: int | None = None) -> pa.Table:
     """Those columns as a table; of CSV all as text, so that each reader below can name a bad value.
 
-    Raises InvalidInput when the file can't be read, has no rows, or names one of the columns twice.
+    bytes_at_most: of the unpacked file, for uploads: a few megabytes can hold gigabytes of zeros. Raises
+    InvalidInput when the file can't be read, is larger, has no rows, or names one of the columns twice.
     """
     wanted = list(dict.fromkeys(columns))
     there = columns_of(source)
@@ -60,8 +61,12 @@ def table_read(source: Source, columns: Iterable[str]) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowTypeError):  # values of several types in one column
             table = pa.Table.from_pandas(frame.astype("string"), preserve_index=False)
     elif _starts(path := _path(source)) == b"PAR1":
-        table = _parquet(path).read(columns=wanted)
+        file = _parquet(path)
+        groups = (file.metadata.row_group(at) for at in range(file.num_row_groups))
+        _size_check(path, sum(group.total_byte_size for group in groups), bytes_at_most)
+        table = file.read(columns=wanted)
     else:
+        _size_check(path, _unpacked(path, bytes_at_most), bytes_at_most)
         table = _csv_read(path, wanted)
     if not table.num_rows:
         raise InvalidInput(
@@ -251,7 +256,11 @@ def _parquet(path: Path) -> pq.ParquetFile:
 
 
 def _open(path: Path) -> io.BufferedIOBase:
-    return gzip.open(path, "rb") if _starts(path)[:2] == b"\x1f\x8b" else path.open("rb")
+    return gzip.open(path, "rb") if _packed(path) else path.open("rb")
+
+
+def _packed(path: Path) -> bool:
+    return _starts(path)[:2] == b"\x1f\x8b"
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -271,6 +280,28 @@ def _header(path: Path) -> tuple[list[str], str]:
         raise InvalidInput(field="csv", value=path.name, remedy="Save it as CSV in UTF-8, or as Parquet.")
     separator = max(SEPARATORS, key=line.count)
     return next(csv.reader([line], delimiter=separator)), separator
+
+
+def _unpacked(path: Path, bytes_at_most: int | None) -> int:
+    """How large a file is unpacked; of a packed one no more is read than tells that it is too large."""
+    if bytes_at_most is None or not _packed(path):
+        return path.stat().st_size
+    size = 0
+    try:
+        with _open(path) as file:
+            while size <= bytes_at_most and (part := file.read(1_000_000)):
+                size += len(part)
+    except (OSError, EOFError) as error:
+        raise InvalidInput(field="csv", value=path.name, remedy=f"It can't be read: {error}.") from error
+    return size
+
+
+def _size_check(path: Path, size: int, bytes_at_most: int | None) -> None:
+    if bytes_at_most is not None and size > bytes_at_most:
+        remedy = (
+            f"Unpacked it is larger than {bytes_at_most / 1e6:,.0f} MB. Use manage.py analyze_experiment."
+        )
+        raise InvalidInput(field="csv", value=path.name, remedy=remedy)
 
 
 def _csv_read(path: Path, columns: list[str]) -> pa.Table:

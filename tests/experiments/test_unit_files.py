@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
 from apps.core.errors import InvalidInput
+from apps.experiments.file_tables import table_read
 from apps.experiments.results import Comparison, note_text
 from apps.experiments.unit_files import FileAnalysis, FileOptions, analyse_file, metric_parse, shares_parse
 from tests.experiments.made_units import simpson, units
@@ -354,6 +357,21 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
         analyse_file(path, ONE)
 
     assert caught.value.field in {"csv", "unit"}
+
+
+@pytest.mark.parametrize("name", ["zeros.csv.gz", "zeros.parquet", "zeros.csv"])
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame({"user": 0, "group": "A"}, index=range(200_000))
+    path = tmp_path / name
+    if name.endswith("parquet"):
+        pq.write_table(pa.Table.from_pandas(frame), path, compression="gzip", use_dictionary=False)
+    else:
+        frame.to_csv(path, index=False)
+
+    with pytest.raises(InvalidInput, match="larger than"):
+        table_read(path, ["user"], bytes_at_most=500_000)
+
+    assert table_read(path, ["user"], bytes_at_most=50_000_000).num_rows == 200_000
 
 
 @pytest.mark.parametrize(
