@@ -22,6 +22,7 @@ from apps.experiments.models import (
     Variant,
     VariantPublication,
 )
+from apps.experiments.planned import units_planned
 from apps.experiments.trail import (
     experiment_audit,
     experiment_facts,
@@ -52,6 +53,7 @@ def experiment_launch(*, actor: User | None, experiment_id: int) -> Experiment:
     before = experiment_facts(experiment)
     placements = placements_locked(placements_of(experiment))
     stop_raise(checks_design(experiment))
+    planned = units_planned(experiment)
     if experiment.kind == ExperimentKind.HOLDOUT:
         experiment.placements.set(placements)
     variants = list(experiment.variants.prefetch_related("publications__publication"))
@@ -71,6 +73,7 @@ def experiment_launch(*, actor: User | None, experiment_id: int) -> Experiment:
         layer=experiment.layer.code,
         slice=[experiment.layer_from, experiment.layer_to],
         publications=_shown(experiment),
+        planned_units=planned,
     )
     experiment_audit(experiment, "launch", actor, before)
     return experiment

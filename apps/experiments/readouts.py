@@ -22,6 +22,7 @@ from apps.experiments.collect import Collected, Question, collect
 from apps.experiments.cumulative import Arm
 from apps.experiments.models import DayMoments, Experiment, ExperimentKind, Readout
 from apps.experiments.notes import Note
+from apps.experiments.planned import units_planned_at_launch
 from apps.experiments.results import Correction, Role, View, analysis_read
 from apps.experiments.stats.moments import moments_read
 from apps.metrics.unit_rows import Progress
@@ -139,6 +140,7 @@ def spec_of(experiment: Experiment) -> Spec:
         mde=experiment.mde,
         power=experiment.power,
         planned_days=experiment.planned_days,
+        planned_units=units_planned_at_launch(experiment),
     )
 
 
