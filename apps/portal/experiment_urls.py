@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.portal.pages import experiment, experiment_actions, experiment_files
+from apps.portal.pages import experiment, experiment_actions, experiment_files, experiment_refresh
 
 CODE = "experiments/<slug:code>/"
 urlpatterns = [
@@ -26,6 +26,7 @@ urlpatterns = [
     path(f"{CODE}variants/", experiment.experiment_variants, name="experiment_variants"),
     path(f"{CODE}log/", experiment.experiment_log, name="experiment_log"),
     path(f"{CODE}post-mortem/", experiment.experiment_post_mortem, name="experiment_post_mortem"),
+    path(f"{CODE}refresh/", experiment_refresh.experiment_refresh, name="experiment_refresh"),
     path(f"{CODE}learnings/", experiment_actions.experiment_learnings, name="experiment_learnings"),
     path(f"{CODE}act/<slug:what>/", experiment_actions.experiment_act_ask, name="experiment_act_ask"),
     path(f"{CODE}act/<slug:what>/now/", experiment_actions.experiment_act, name="experiment_act"),

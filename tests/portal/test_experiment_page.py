@@ -246,6 +246,20 @@ def test_post_mortem_comes_at_the_end_and_keeps_what_was_learned(
     assert client.post("/experiments/taste/learnings/", {"learnings": "x" * 10_001}).status_code == 400
 
 
+def test_it_is_counted_when_asked(running: Experiment, maya: User, ana: User, client_of: ClientOf) -> None:
+    Readout.objects.all().delete()
+    client = client_of(maya)
+    assert "Count now" in text_of(client, "/experiments/taste/")
+    answer = client.post("/experiments/taste/refresh/", {"next": "/experiments/taste/health/"}, follow=True)
+    assert answer.redirect_chain == [("/experiments/taste/health/", 302)]
+    assert "The figures are fresh." in answer.content.decode()
+    assert Readout.objects.get().error == ""
+    text_of(client, "/experiments/taste/")
+    away = client.post("/experiments/taste/refresh/", {"next": "https://evil.example/"})
+    assert away["Location"] == "/experiments/taste/"
+    assert client_of(ana).post("/experiments/taste/refresh/").status_code == 403
+
+
 def test_analysts_look_only(running: Experiment, ana: User, client_of: ClientOf) -> None:
     client = client_of(ana)
     page = text_of(client, "/experiments/taste/")
