@@ -39,11 +39,18 @@ def placements_locked(placements: list[Placement]) -> list[Placement]:
     return list(Placement.objects.filter(pk__in=ids).select_related("live_publication").order_by("id"))
 
 
-@transaction.atomic
 def experiment_launch(*, actor: User | None, experiment_id: int) -> Experiment:
     """Start a draft: control is frozen as what is live now, the slice is held, the first step of the ramp
     taken. Raises InvalidInput for the first check that says stop, Conflict when it is no draft.
     """
+    draft = Experiment.objects.filter(pk=experiment_id, status=ExperimentStatus.DRAFT).first()
+    # Reading the shop's history takes a while, so before anything is locked.
+    planned = units_planned(draft) if draft is not None else None
+    return _launch(actor, experiment_id, planned)
+
+
+@transaction.atomic
+def _launch(actor: User | None, experiment_id: int, planned: int | None) -> Experiment:
     layers_lock()
     experiment = experiment_lock(experiment_id)
     if experiment.status != ExperimentStatus.DRAFT:
@@ -53,7 +60,6 @@ def experiment_launch(*, actor: User | None, experiment_id: int) -> Experiment:
     before = experiment_facts(experiment)
     placements = placements_locked(placements_of(experiment))
     stop_raise(checks_design(experiment))
-    planned = units_planned(experiment)
     if experiment.kind == ExperimentKind.HOLDOUT:
         experiment.placements.set(placements)
     variants = list(experiment.variants.prefetch_related("publications__publication"))
