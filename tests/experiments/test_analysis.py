@@ -362,3 +362,49 @@ def test_the_chance_to_be_best_is_shared_by_all_variants() -> None:
     assert metric is not None
     assert sum(metric.best.values()) == pytest.approx(1)
     assert metric.best["c"] > metric.best["b"] > metric.best["a"]
+
+
+def test_shares_that_moved_neither_bias_the_effect_nor_alarm() -> None:
+    spec = Spec("a", {"a": 0.1, "b": 0.9}, (CONVERSION, UnitMetricSpec("p90", "quantile", "secondary")))
+    parts = {
+        "period:1": arms(a=(500, 5000), b=(500, 5000)),
+        "period:2": arms(a=(200, 1000), b=(1800, 9000)),
+        "period:10": arms(a=(40, 1000), b=(360, 9000)),
+    }
+    shares = {
+        "period:1": {"a": 0.5, "b": 0.5},
+        "period:2": {"a": 0.1, "b": 0.9},
+        "period:10": {"a": 0.1, "b": 0.9},
+    }
+    segments: dict[str, Table] = {key: {"conversion": part} for key, part in parts.items()}
+    pooled: Table = {"conversion": arms(a=(740, 7000), b=(2660, 23_000))}
+    units = {"a": 7000, "b": 23_000}
+
+    naive = analyse(spec, pooled, units, elapsed_days=14)
+    honest = analyse(spec, pooled, units, segments=segments, elapsed_days=14, period_shares=shares)
+
+    assert naive.srm.alarm == "blocked"
+    assert honest.srm.alarm == "none"
+    assert honest.srm.expected == pytest.approx({"a": 7000 / 30_000, "b": 23_000 / 30_000})
+    assert [one.segment for one in honest.srm.segments] == ["period:1", "period:2", "period:10"]
+    plain, one = first(naive), first(honest)
+    assert plain.difference is not None
+    assert one.difference is not None
+    assert plain.difference.difference > 0.009
+    assert one.difference.difference == pytest.approx(0, abs=1e-12)
+    assert (one.n_control, one.n_treatment) == (7000, 23_000)
+    assert codes(honest) == ["bandit_moved", "bandit_quantile"]
+    assert not honest.segments
+    broken = {**shares, "period:2": {"a": 0.3, "b": 0.7}}
+    again = analyse(spec, pooled, units, segments=segments, elapsed_days=14, period_shares=broken)
+    assert again.verdict.action == "blocked"
+
+
+def test_a_bandit_whose_shares_have_not_moved_is_an_ordinary_test() -> None:
+    table: Table = {"conversion": arms(a=(1000, 10_000), b=(1200, 10_000))}
+    units = {"a": 10_000, "b": 10_000}
+    shares = {"period:1": {"a": 0.5, "b": 0.5}}
+
+    assert analyse(SPEC, table, units, segments={"period:1": table}, period_shares=shares) == analyse(
+        SPEC, table, units
+    )
