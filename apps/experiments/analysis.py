@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from apps.experiments import periods, segmentation, trends
+from apps.experiments import segmentation, trends
 from apps.experiments.comparing import Arm, compare, judged, result_of, view_p
 from apps.experiments.decisions import strays, verdict
 from apps.experiments.results import (
@@ -67,7 +67,6 @@ def analyse(
     day_counts: Mapping[float, Counts] | None = None,
     excluded: Counts | None = None,
     multiple_exposed: int = 0,
-    period_shares: Mapping[str, Mapping[str, float]] | None = None,
     notes: tuple[Note, ...] = (),
 ) -> Analysis:
     """Analyse an experiment.
@@ -77,20 +76,8 @@ def analyse(
     days are the tables' own where they are not given. excluded: units left out by reason; multiple_exposed:
     units under several variants (left out too, whether or not they are in excluded). notes: remarks made
     before the analysis, such as on a file. Metrics without moments are reported as "no_data".
-
-    period_shares: of an experiment whose shares moved, the shares of each segment "period:N". From the second
-    period on effects are those within periods (`periods`), and there are no other segments and no days, since
-    both would pool what can't be pooled.
     """
     segments, days = segments or {}, days or {}
-    steady = _steadied(spec, exposure_counts, segments, segment_counts, period_shares or {})
-    if steady:
-        table, segments, segment_counts, days, day_counts = steady.table, {}, {}, {}, {}
-        notes = (*steady.notes, *notes)
-    else:
-        segments = {key: one for key, one in segments.items() if not key.startswith(periods.PREFIX)}
-        if segment_counts is not None:
-            segment_counts = {key: one for key, one in segment_counts.items() if key in segments}
     units = {variant: int(exposure_counts.get(variant, 0)) for variant in spec.shares}
     stray = {name: int(count) for name, count in exposure_counts.items() if name not in units and count}
     adjusted = _cuped(spec, table)
@@ -109,17 +96,13 @@ def analyse(
         )
         for metric in spec.metrics
     )
-    ratio = (
-        steady.srm
-        if steady
-        else _srm(
-            spec,
-            {**units, **stray},
-            segment_counts
-            if segment_counts is not None
-            else {key: table_counts(one) for key, one in segments.items()},
-            day_counts if day_counts is not None else {day: table_counts(one) for day, one in days.items()},
-        )
+    ratio = _srm(
+        spec,
+        {**units, **stray},
+        segment_counts
+        if segment_counts is not None
+        else {key: table_counts(one) for key, one in segments.items()},
+        day_counts if day_counts is not None else {day: table_counts(one) for day, one in days.items()},
     )
     adjusted_days = {day: _cuped(spec, one) for day, one in days.items()}
     paths = {metric.code: trends.day_effects(spec, metric, days, adjusted_days) for metric in spec.metrics}
@@ -163,22 +146,6 @@ def analyse(
         *notes,
     ]
     return replace(found, warnings=tuple(remarks))
-
-
-def _steadied(
-    spec: Spec,
-    units: Counts,
-    segments: Mapping[str, Table],
-    counts: Mapping[str, Counts] | None,
-    shares: Mapping[str, Mapping[str, float]],
-) -> periods.Steadied | None:
-    """The arms over periods of constant shares; None while the shares have not moved."""
-    tables = {key: one for key, one in segments.items() if key.startswith(periods.PREFIX)}
-    if len(tables) < 2 or not shares:
-        return None
-    known = counts or {}
-    within = {key: known.get(key) or table_counts(one) for key, one in tables.items()}
-    return periods.steadied(spec, units, tables, within, shares)
 
 
 def table_counts(table: Table) -> dict[str, int]:

@@ -45,8 +45,6 @@ NOTE_TEXTS: dict[str, str] = {
     "units_excluded": "%(count)s units were left out (%(reason)s).",
     "winsorised": "%(metric)s: values above %(at)s (the %(percentile)s point of the positive values) count as"
     " that value; %(count)s units.",
-    "bandit_moved": "Shares moved %(count)s times. Variants are compared within the periods between.",
-    "bandit_quantile": "%(metric)s: a quantile can't be compared once shares have moved.",
     # -- one metric --
     "no_data": "%(metric)s has no data for %(variant)s.",
     "no_variance": "%(metric)s has the same value for every unit: there is nothing to compare.",
