@@ -19,7 +19,7 @@ import numpy as np
 from apps.experiments.cumulative import Codes, Frame, MetricPath, Paths, Rows
 from apps.experiments.strata import Strata, cells_of, strata_read
 from apps.metrics.rollups import shop_clock
-from apps.metrics.unit_rows import Exposures, Ints, Progress, Raw, readers
+from apps.metrics.unit_rows import NOBODY, Exposures, Ints, Progress, Raw, micros, readers
 from apps.metrics.unit_steps import Added, Reach, Units, UnitTables
 from apps.metrics.unit_tables import day_bounds, hashes, slates_read, tables_read
 from apps.metrics.units import UnitMetric
@@ -43,6 +43,7 @@ class Question:
     covariates: bool = True
     segments: bool = True
     holdout: bool = False
+    periods: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,9 @@ def collect(question: Question, progress: Progress | None = None) -> Collected:
             holdout=question.holdout,
             progress=tell(0.0, 0.2),
         )
-        entries = entries_of(exposures, hashes(connections[0], question.variants))
+        entries = entries_of(
+            exposures, hashes(connections[0], question.variants), keep_first=bool(question.periods)
+        )
         tables = tables_read(
             connections, reach, entries.units, question.metrics, exposures, progress=tell(0.2, 0.5)
         )
@@ -103,15 +106,24 @@ def collect(question: Question, progress: Progress | None = None) -> Collected:
     )
 
 
-def entries_of(exposures: Exposures, variants: Ints) -> Entries:
-    """Units in the order of `who`, at their first exposure. variants: hashes of their codes, in order."""
-    ours = exposures.taken(np.flatnonzero(exposures.variant != 0))
-    ours = ours.taken(np.argsort(ours.at, kind="stable"))
-    ours = ours.taken(ours.who > np.iinfo(np.int64).min)
-    who, first, place = np.unique(ours.who, return_index=True, return_inverse=True)
+def entries_of(exposures: Exposures, variants: Ints, *, keep_first: bool = False) -> Entries:
+    """Units in the order of `who`, at their first exposure. exposures: by time; variants: hashes of their
+    codes, in order.
+    """
+    ours = exposures
+    mine = (exposures.variant != 0) & (exposures.who > NOBODY)
+    if not mine.all():
+        ours = exposures.taken(np.flatnonzero(mine))
+    order = np.argsort(ours.who, kind="stable")  # by time for each
+    who = ours.who[order]
+    starts = np.flatnonzero(np.append(True, who[1:] != who[:-1])[: len(who)])
+    who, first = who[starts], order[starts]
     variant = ours.variant[first]
+    counts = np.diff(np.append(starts, len(order)))
     several = np.zeros(len(who), dtype=np.bool_)
-    several[place[ours.variant != variant[place]]] = True
+    differs = ours.variant[order] != np.repeat(variant, counts)
+    several[np.repeat(np.arange(len(who)), counts)[differs]] = True
+    several &= not keep_first
     code = np.full(len(who), -1, dtype=np.int64)
     for number, value in enumerate(variants):
         code[variant == value] = number
@@ -136,7 +148,12 @@ def frame_of(
     bounds = day_bounds(tables.reach.zone, question.start, question.end)
     cell, cells = np.zeros(len(units), dtype=np.int64), 1
     strata: Strata = {}
-    if question.segments and len(units):
+    if question.periods and len(units):
+        starts = np.array([micros(one) for one in question.periods])
+        labels = [str(number) for number in range(len(starts))]
+        came = np.searchsorted(starts, units.first, side="right").clip(1) - 1
+        cell, cells, strata = cells_of({"period": (labels, came)})
+    elif question.segments and len(units):
         cell, cells, strata = cells_of(
             strata_read(connections, units, entries.device, started=question.start)
         )

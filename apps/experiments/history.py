@@ -35,7 +35,7 @@ from apps.experiments.stats.moments import Moments, moments_read
 from apps.experiments.stats.quantiles import quantile_of, winsorise_cap, winsorised
 from apps.experiments.stats.srm import srm
 from apps.metrics.rollups import shop_clock
-from apps.metrics.unit_rows import Exposures, Floats, Progress, Raw, readers
+from apps.metrics.unit_rows import NOBODY, Exposures, Floats, Progress, Raw, readers
 from apps.metrics.unit_steps import Added, Reach, Units, UnitTables
 from apps.metrics.unit_tables import day_bounds, slates_read, tables_read
 from apps.metrics.units import UnitMetric, unit_metrics
@@ -221,7 +221,7 @@ def _past(
         exposures = slates_read(
             connections, reach, metrics, experiment=NO_EXPERIMENT, everybody=True, progress=progress
         )
-        served = exposures.taken((exposures.at >= bounds[0]) & (exposures.who > np.iinfo(np.int64).min))
+        served = exposures.taken((exposures.at >= bounds[0]) & (exposures.who > NOBODY))
         units = _units(served)
         units = units.taken(_in_audience(connections[0], units, audience, start))
         tables = tables_read(connections, reach, units, metrics, exposures, progress=progress)
@@ -239,8 +239,7 @@ def _past(
 
 
 def _units(served: Exposures) -> Units:
-    served = served.taken(np.argsort(served.at, kind="stable"))
-    who, first = np.unique(served.who, return_index=True)
+    who, first = np.unique(served.who, return_index=True)  # the first in time: they come by time
     return Units(who, served.at[first])
 
 

@@ -73,7 +73,7 @@ class Units:
         shoppers = self.who[(known := int(np.searchsorted(self.who, 0))) :]
         spread = int(shoppers[-1] - shoppers[0]) + 1 if len(shoppers) else 0
         if not spread or spread > 16 * len(shoppers) + 1_000_000:
-            return self.locate
+            return self._searched
         least = int(shoppers[0])
         table = np.full(spread + 1, -1, dtype=np.int32)  # the last place is everybody else's
         table[shoppers - least] = np.arange(known, len(self.who), dtype=np.int32)
@@ -82,13 +82,16 @@ class Units:
             offset = who - least
             places = table[np.where((offset >= 0) & (offset < spread), offset, spread)]
             others = np.flatnonzero(who < 0)
-            places[others] = self.locate(who[others])
+            places[others] = self._searched(who[others])
             return places
 
         return located
 
     def locate(self, who: Ints) -> Shorts:
-        """The same by search."""
+        """The same, once."""
+        return self._searched(who) if len(who) < len(self.who) // 16 else self.locator()(who)
+
+    def _searched(self, who: Ints) -> Shorts:
         place, known = found_at(self.who, who)
         return np.where(known, place, -1).astype(np.int32)
 
@@ -278,8 +281,9 @@ class UnitTables:
         """Purchases whose last click on a slate within the window was on one of the placements."""
         links, exposures = self.rows.links, self.exposures
         clicks = links.taken(np.isin(links.kind, self.roles.get("click", ())) & (links.unit >= 0))
-        slate, known = found_at(exposures.request, clicks.request)
-        clicks, placement = clicks.taken(known), exposures.placement[slate[known]]
+        by_request = np.argsort(exposures.request)
+        slate, known = found_at(exposures.request[by_request], clicks.request)
+        clicks, placement = clicks.taken(known), exposures.placement[by_request[slate[known]]]
         order = np.argsort(keys := self.keys.of(clicks.unit, clicks.at), kind="stable")
         if not len(order):
             return np.zeros(len(details), dtype=np.bool_)
@@ -293,8 +297,10 @@ class UnitTables:
 
     def _sessions(self) -> Sessions:
         if self.sessions is None:
-            acts = self.rows.acts.taken(~np.isin(self.rows.acts.kind, self.roles.get("return", ())))
+            acts = self.rows.acts
             keys = self.keys.of(acts.unit, acts.at)
+            if (returns := np.isin(acts.kind, self.roles.get("return", ()))).any():
+                keys = keys[~returns]
             keys.sort()
             unit, at = self.keys.split(keys)
             begins = np.flatnonzero(sessions_begin(who=unit, at=at, gap=GAP))

@@ -1,8 +1,8 @@
 """Reading what the metrics of some units need: once over the exposures, once over the events."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -26,6 +26,7 @@ from apps.metrics.unit_rows import (
 from apps.metrics.unit_steps import (
     Added,
     Keys,
+    Mask,
     Reach,
     Slates,
     Units,
@@ -59,8 +60,8 @@ def slates_read(
     everybody: bool = False,
     progress: Progress | None = None,
 ) -> Exposures:
-    """The exposures these metrics need, by request, and those of the experiment in any case; with `everybody`
-    all of its placements.
+    """The exposures these metrics need and those of the experiment, by time; with `everybody` all of its
+    placements. Of one request only the first.
     """
     everywhere = needs_attribution(metrics)
     exposures = exposures_read(
@@ -72,7 +73,7 @@ def slates_read(
         holdout=holdout,
         progress=progress,
     )
-    return _ordered(exposures)
+    return _once(exposures)
 
 
 def needs_slates(metrics: Iterable[UnitMetric]) -> bool:
@@ -85,15 +86,14 @@ def needs_attribution(metrics: Iterable[UnitMetric]) -> bool:
     return any(measure.attributed for metric in metrics for measure in metric.measures)
 
 
-def _ordered(exposures: Exposures) -> Exposures:
-    """By request, each once: at its first moment."""
-    order = np.argsort(exposures.request, kind="quicksort")
-    request = exposures.request[order]
-    if (request[1:] == request[:-1]).any():
-        order = np.lexsort((exposures.at, exposures.request))
-        request = exposures.request[order]
-        order = order[np.append(True, request[1:] != request[:-1])]
-    return exposures.taken(order)
+def _once(exposures: Exposures) -> Exposures:
+    """In the order of time, each request once."""
+    if (exposures.at[1:] < exposures.at[:-1]).any():
+        exposures = exposures.taken(np.argsort(exposures.at, kind="stable"))
+    requests = np.sort(exposures.request)
+    if (requests[1:] == requests[:-1]).any():
+        exposures = exposures.taken(np.sort(np.unique(exposures.request, return_index=True)[1]))
+    return exposures
 
 
 def tables_read(
@@ -105,9 +105,7 @@ def tables_read(
     *,
     progress: Progress | None = None,
 ) -> UnitTables:
-    """Read what these metrics need of these units. exposures: from `exposures_ordered`; of all placements
-    where a metric needs attribution, of those of the experiment where one needs slates.
-    """
+    """Read what these metrics need of these units. exposures: of `slates_read` for the same metrics."""
     roles = kinds_by_role()
     kinds = dict(EventKind.objects.values_list("code", "pk"))
     measures = {measure for metric in metrics for measure in metric.measures}
@@ -139,6 +137,9 @@ def tables_read(
     if needs_slates(metrics):
         items = any(measure.of in {"item_seen", "item_clicked"} for measure in measures)
         tables.slates = _slates(connections, stretch, tables, items=items)
+    if not needs_attribution(metrics):  # nothing else asks for them
+        tables.exposures = exposures.taken(slice(0))
+        tables.rows = replace(rows, links=rows.links.taken(slice(0)))
     return tables
 
 
@@ -226,13 +227,24 @@ def _returns_priced(raw: Raw, stretch: Stretch, tables: UnitTables, *, everythin
 
 def _slates(connections: Sequence[Raw], stretch: Stretch, tables: UnitTables, *, items: bool) -> Slates:
     """Slates that count: seen, clicked, or served where none of that placement and day was reported."""
-    served = tables.exposures.taken(among(tables.exposures.placement, tables.placements))
+    served = tables.exposures
     if tables.placements is None:  # where a storefront only asked for assignments, no slate was
         served = served.taken(served.placement != hashes(connections[0], [""])[0])
-    links, roles = tables.rows.links, tables.roles
-    reported = _told(served, links.request[np.isin(np.abs(links.kind), roles.get("seen", ()))])
-    clicked = _told(served, links.request[np.isin(np.abs(links.kind), roles.get("click", ()))])
-    bots = _told(served, links.request[links.kind < 0])
+    elif not (mine := among(served.placement, tables.placements)).all():
+        served = served.taken(mine)
+    links, kinds = tables.rows.links, np.abs(tables.rows.links.kind)
+    order = np.argsort(served.request)
+    requests = served.request[order]
+
+    def told(which: Mask) -> Mask:
+        found = np.zeros(len(order), dtype=np.bool_)
+        place, known = found_at(requests, np.sort(links.request[which]))
+        found[order[place[known]]] = True
+        return found
+
+    reported = told(np.isin(kinds, tables.roles.get("seen", ())))
+    clicked = told(np.isin(kinds, tables.roles.get("click", ())))
+    bots = told(links.kind < 0)
     bounds = day_bounds(tables.reach.zone, stretch.start, stretch.end)
     day = np.searchsorted(bounds, served.at, side="right")
     _names, placement = np.unique(served.placement, return_inverse=True)
@@ -240,24 +252,22 @@ def _slates(connections: Sequence[Raw], stretch: Stretch, tables: UnitTables, *,
     seen_known = np.bincount(scope, weights=reported & ~bots)[scope] > 0
     counted = served.items, np.zeros(len(served), dtype=np.int32)
     if items:
-        counted = _items(connections, stretch, served)
+        counted = _items(connections, stretch, served, order)
     unit = tables.units.locate(served.who)
     base = (unit >= 0) & ~bots & (reported | clicked | ~seen_known)
     return Slates(unit[base], served.at[base], clicked[base], counted[0][base], counted[1][base])
 
 
-def _told(served: Exposures, requests: Ints) -> Any:
-    return found_at(np.sort(requests), served.request)[1]
-
-
-def _items(connections: Sequence[Raw], stretch: Stretch, served: Exposures) -> tuple[Shorts, Shorts]:
+def _items(
+    connections: Sequence[Raw], stretch: Stretch, served: Exposures, order: Ints
+) -> tuple[Shorts, Shorts]:
     """Items that count and items clicked of each slate. A slate holds no product twice."""
     counts = item_counts_read(connections, stretch)
     counts = counts.taken(np.argsort(counts.request))
-    at, known = found_at(counts.request, served.request)
+    place, known = found_at(served.request[order], counts.request)
+    counts, at = counts.taken(known), order[place[known]]
     items, clicked = served.items.copy(), np.zeros(len(served), dtype=np.int32)
-    clicked[known] = counts.clicked[at[known]]
-    named = known.copy()
-    named[known] = counts.named[at[known]] > 0
-    items[named] = counts.shown[at[named]]
+    clicked[at] = counts.clicked
+    named = counts.named > 0
+    items[at[named]] = counts.shown[named]
     return items, clicked
