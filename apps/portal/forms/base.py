@@ -6,10 +6,10 @@ from typing import Any
 from babel import Locale
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils.translation import gettext
 
 from apps.core.errors import InvalidInput, RecoPortalError
 from apps.portal.formats import locale
+from apps.portal.words.remedies import remedy_words
 
 COMMON_CURRENCIES = (
     "EUR",
@@ -59,8 +59,8 @@ class PortalForm(forms.Form):
 
 
 def remedy_told(error: InvalidInput) -> str:
-    """A service's remedy in the reader's language, where the catalogue has it."""
-    return gettext(error.remedy) if error.remedy else error.message
+    """A service's remedy in the reader's language."""
+    return remedy_words(error.remedy) or error.message
 
 
 def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:

@@ -9,7 +9,7 @@ from apps.experiments.models import Experiment
 from apps.experiments.selectors import experiment_get
 from apps.experiments.services import experiment_launch
 from apps.portal.access import can_change, person
-from apps.portal.experiment_plan import checks_history
+from apps.portal.experiment_rehearsal import checks_history
 from apps.portal.experiment_summary import summary_of
 from apps.portal.forms.base import remedy_told
 from apps.portal.pages.experiment_frame import step_show

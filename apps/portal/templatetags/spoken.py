@@ -6,7 +6,20 @@ from django.utils.translation import gettext_noop as _
 
 register = template.Library()
 
-BORN_WITH = (_("Home page"), _("Product page"), _("Cart"), _("New arrivals"), _("Trending"))
+BORN_WITH = (
+    _("Home page"),
+    _("Product page"),
+    _("Cart"),
+    _("New arrivals"),
+    _("Trending"),
+    _("Bought together"),
+    _("Because you viewed"),
+    _("Buy again"),
+    _("On promotion"),
+    _("Sponsored"),
+    _("Category page"),
+    _("Search results"),
+)
 
 
 @register.filter

@@ -15,6 +15,7 @@ from apps.metrics.units import unit_metrics
 from apps.portal import formats
 from apps.portal.experiment_slices import layer_named
 from apps.portal.templatetags.spoken import spoken
+from apps.portal.words.experiments import percent_short
 from apps.portal.words.sources import sources_named
 
 ICONS = {"ok": ("check_circle", "good"), "warn": ("warning", "warn"), "stop": ("block", "bad")}
@@ -96,7 +97,7 @@ def figure(name: str, value: Any) -> str:
     if name in SLICES:
         return formats.percent(value / 10_000, 0 if value % 100 == 0 else 2)
     if name in PERCENTS:
-        return formats.percent(value, 1)
+        return percent_short(round(value, 3))
     if name == "ends_at":
         return formats.moment(parse_datetime(value), shop_settings_get().time_zone)
     if isinstance(value, bool) or not isinstance(value, int | float):
