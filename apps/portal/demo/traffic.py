@@ -82,7 +82,10 @@ class Crowd:
         seed: int,
         policy: Policy = "api",
         anonymous_share: float = 0.0,
+        attention: float = ATTENTION,
     ) -> None:
+        """attention: share of slates that get any thought."""
+        self.attention = attention
         self.stage, self.client, self.policy, self.seed = stage, client, policy, seed
         self.anonymous_share = anonymous_share
         self.items, self.tally = stage.item_of, Tally()
@@ -138,7 +141,7 @@ class Crowd:
         prices = {row.sku: row.price or 0.0 for row in rows}
         wanting = self.stage.minds.wanting(user, shown, day, context)
         outcome = play(wanting, np.array([visit.ready]), visit.rng)
-        if visit.rng.random() >= ATTENTION:
+        if visit.rng.random() >= self.attention:
             nothing = np.zeros_like(outcome.looked)
             outcome = Play(outcome.looked, nothing, nothing, nothing, nothing)
         self.tally.slates += 1
