@@ -59,13 +59,12 @@ def kind_panel(experiment: Experiment, analysis: Analysis, faces: Faces) -> Kind
 
 def _bandit(experiment: Experiment, faces: Faces) -> KindPanel:
     zone = ZoneInfo(shop_settings_get().time_zone)
-    shares = [
-        (
-            event.at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S"),
-            {faces.names.variant(code): share for code, share in found.items()},
-        )
-        for event, found in shares_read(experiment=experiment)
-    ]
+    shares = []
+    for event, found in shares_read(experiment=experiment):
+        at = event.at.astimezone(zone).strftime("%Y-%m-%dT%H:%M:%S")
+        # In the variants' own order, control first, however the log keeps them.
+        known = [code for code in faces.names.variants if code in found]
+        shares.append((at, {faces.names.variant(code): found[code] for code in known}))
     return KindPanel(
         title=_("Where the traffic went"),
         text=_(
@@ -99,7 +98,7 @@ def _interleaving(stored: Mapping[str, Any], faces: Faces, analysis: Analysis) -
                 "An A/B test of clicks would need %(times)s times as many shoppers to see as much "
                 "(%(low)s to %(high)s times)."
             )
-            % {one: formats.number(sensitivity[one], 1) for one in ("times", "low", "high")}
+            % {one: _times(sensitivity.get(one)) for one in ("times", "low", "high")}
         )
     return KindPanel(
         title=_("Which ranking shoppers prefer"),
@@ -110,6 +109,10 @@ def _interleaving(stored: Mapping[str, Any], faces: Faces, analysis: Analysis) -
         facts=facts,
         sentences=sentences,
     )
+
+
+def _times(value: float | None) -> str:
+    return formats.number(value, 0 if value is None or value >= 10 else 1)
 
 
 def _preference_words(

@@ -17,12 +17,11 @@ from apps.accounts.models import AuditEntry, User
 from apps.core import clock
 from apps.experiments.learnings import learnings_get
 from apps.experiments.models import Experiment, Readout
-from apps.experiments.results import Analysis, Srm
-from apps.experiments.services import experiment_create, experiment_launch, variants_set
+from apps.experiments.results import Srm
 from apps.experiments.tables import TABLES
 from apps.portal.charts import peeking
-from tests.factories.shop import event, events_record
 from tests.portal.experiment_samples import analysis_sample
+from tests.portal.running_experiment import experiment_make, readout_store
 from tests.portal.small_shop import SmallShop, small_shop_make
 
 pytestmark = pytest.mark.django_db
@@ -34,47 +33,12 @@ PEEKING = Path(__file__).parents[2] / "apps/experiments/PEEKING.md"
 
 @pytest.fixture
 def shop() -> SmallShop:
-    found = small_shop_make()
-    at = (clock.now() - timedelta(hours=4)).isoformat()
-    bought = [event("purchase", sku="P01", shopper=f"shopper-{n}", price=9.5, occurred_at=at) for n in (1, 2)]
-    assert not events_record(*bought).rejected
-    return found
-
-
-def readout_store(experiment: Experiment, analysis: Analysis) -> None:
-    Readout.objects.update_or_create(
-        experiment=experiment,
-        defaults={"computed_at": clock.now(), "units": 10_000, "analysis": analysis.as_json(), "error": ""},
-    )
+    return small_shop_make()
 
 
 @pytest.fixture
 def running(shop: SmallShop, maya: User) -> Experiment:
-    """An experiment with a really different blend, and a readout."""
-    made = experiment_create(
-        actor=maya,
-        fields={
-            "code": "taste",
-            "name": "More taste",
-            "hypothesis": "More taste, more orders.",
-            "placements": ["home"],
-            "secondary": ["ctr"],
-            "guardrails": [{"metric": "revenue_per_shopper", "margin": 0.02}],
-            "ramp": [0.1, 1.0],
-        },
-    )
-    bold = {"home": {"from": "live", "weights": {"ease": 0.9}}}
-    variants_set(
-        actor=maya,
-        experiment_id=made.pk,
-        variants=[
-            {"code": "control", "name": "Live", "share": 0.5, "is_control": True},
-            {"code": "bold", "name": "Bold", "share": 0.5, "is_control": False, "blends": bold},
-        ],
-    )
-    launched = experiment_launch(actor=maya, experiment_id=made.pk)
-    readout_store(launched, analysis_sample())
-    return launched
+    return experiment_make(maya)
 
 
 def text_of(client: Client, path: str) -> str:

@@ -119,7 +119,8 @@ def _metric(facts: Mapping[str, Any], faces: Faces) -> str:
 def shares_words(facts: Mapping[str, Any], faces: Faces) -> str:
     """The new shares by variant: "Live 30%, Bold 70%"."""
     shares = facts.get("shares") or {}
-    said = [f"{faces.names.variant(code)} {percent_short(share)}" for code, share in shares.items()]
+    order = [*(code for code in faces.names.variants if code in shares), *shares]
+    said = [f"{faces.names.variant(code)} {percent_short(shares[code])}" for code in dict.fromkeys(order)]
     return _(", ").join(said)
 
 
