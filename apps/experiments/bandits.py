@@ -9,7 +9,7 @@ from apps.experiments.stats import bandit
 from apps.experiments.stats.moments import Moments
 from apps.metrics.units import unit_metric_get
 
-# Units by the period of constant shares in which they were first exposed: segments "period:1", "period:2"…
+# Units by the period of constant shares in which they were first exposed: segments "period:0", "period:1"…
 PERIOD = "period:"
 # Smaller moves only send shoppers to and fro.
 MOVE_LEAST = 0.005

@@ -21,7 +21,7 @@ from apps.experiments.stats import bandit
 from apps.experiments.stats.moments import Moments
 
 DIMENSION = "period"
-Table = Mapping[str, Mapping[str, Arm]]
+Table = dict[str, dict[str, Arm]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +49,21 @@ def tables_by_period(segments: Mapping[str, Table], periods: Sequence[Period]) -
     return [segments.get(period_label(number), {}) for number in range(len(periods))]
 
 
-def table_stratified(whole: Table, tables: Sequence[Table]) -> dict[str, dict[str, Arm]]:
-    """Each metric's arms as if the shares had never moved; a quantile's arms stay as they are."""
-    found: dict[str, dict[str, Arm]] = {}
+def table_stratified(whole: Table, tables: Sequence[Table]) -> Table:
+    """Each metric's arms as if the shares had never moved. A quantile can't be put together from the periods'
+    and pooled it says more of the days than of the variants: once shares have moved it is left out.
+    """
+    if len(tables) < 2:
+        return {metric: dict(arms) for metric, arms in whole.items()}
+    found: Table = {}
     for metric, arms in whole.items():
+        if not all(isinstance(arm, Moments) for arm in arms.values()):
+            continue
         parts = [
             {name: arm for name, arm in table.get(metric, {}).items() if isinstance(arm, Moments)}
             for table in tables
         ]
-        if len(tables) < 2 or not all(isinstance(arm, Moments) for arm in arms.values()):
-            found[metric] = dict(arms)
-        else:
-            found[metric] = {**arms, **bandit.stratified(parts)}
+        found[metric] = {**arms, **bandit.stratified(parts)}
     return found
 
 

@@ -8,7 +8,7 @@ merged identities fall where they belong. Segments are kept of the last day only
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -22,6 +22,13 @@ from apps.experiments.collect import Collected, Question, collect
 from apps.experiments.cumulative import Arm
 from apps.experiments.models import DayMoments, Experiment, ExperimentKind, Readout
 from apps.experiments.notes import Note
+from apps.experiments.periods import (
+    Period,
+    periods_of,
+    spec_by_period,
+    table_stratified,
+    tables_by_period,
+)
 from apps.experiments.planned import units_planned_at_launch
 from apps.experiments.results import Correction, Role, View, analysis_read
 from apps.experiments.stats.moments import moments_read
@@ -71,13 +78,14 @@ def moments_readout(experiment: Experiment) -> Analysis:
     before = analysis_read(readout.analysis)
     days: dict[int, Table] = {}
     segments: dict[str, Table] = {}
-    rows = DayMoments.objects.filter(experiment=experiment).order_by("day")
+    rows = DayMoments.objects.filter(experiment=experiment).order_by("pk")
     for row in rows.values_list("day", "metric", "variant", "segment", "moments"):
         day, metric, variant, segment, moments = row
         table = segments.setdefault(segment, {}) if segment else days.setdefault(day, {})
         table.setdefault(metric, {})[variant] = moments_read(moments)
     return _analysed(
         spec_of(experiment),
+        periods_of(experiment),
         days={float(day): table for day, table in days.items()},
         segments=segments,
         started=experiment.started_at,
@@ -104,6 +112,7 @@ def question_of(experiment: Experiment, now: datetime) -> Question:
         placements=placements or None,
         covariates=experiment.cuped,
         holdout=experiment.kind == ExperimentKind.HOLDOUT,
+        periods=tuple(one.start for one in periods_of(experiment)),
     )
 
 
@@ -179,6 +188,7 @@ def _analysis(
     )
     return _analysed(
         spec,
+        periods_of(experiment),
         days=days,
         segments=segments,
         started=experiment.started_at,
@@ -191,6 +201,7 @@ def _analysis(
 
 def _analysed(
     spec: Spec,
+    periods: Sequence[Period],
     *,
     days: Mapping[float, Table],
     segments: Mapping[str, Table],
@@ -200,7 +211,12 @@ def _analysed(
     excluded: Mapping[str, int],
     notes: tuple[Note, ...],
 ) -> Analysis:
-    """Analyse tables by day and segment, in which the metric UNITS counts the units."""
+    """Analyse tables by day and segment, in which the metric UNITS counts the units. periods: a bandit's."""
+    if periods and days:
+        parts = tables_by_period(segments, periods)
+        spec = spec_by_period(spec, [_counts(table) for table in parts], periods)
+        last_day = max(days)
+        days, segments = {last_day: table_stratified(days[last_day], parts)}, {}
     counts = {day: _counts(table) for day, table in days.items()}
     last = max(days, default=None)
     return analyse(
