@@ -38,7 +38,9 @@ def shop(db: None) -> None:
     purchases_make()
 
 
-def comparison(state: Literal["passed", "failed", "open"] = "open", *, units: int = 1_000, guarded: bool = True) -> Comparison:
+def comparison(
+    state: Literal["passed", "failed", "open"] = "open", *, units: int = 1_000, guarded: bool = True
+) -> Comparison:
     """Variant b against control, with a guardrail in this state."""
     guard = Guardrail(margin=0.02, low=-0.2, high=-0.1, state=state)
     return Comparison(
