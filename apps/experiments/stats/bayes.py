@@ -199,11 +199,16 @@ def best_of_normals(means: Sequence[float], sds: Sequence[float], *, higher_is_b
         not (sd >= 0 and math.isfinite(sd + mean)) for mean, sd in zip(means, sds, strict=False)
     ):
         raise ValueError("There must be one finite mean and one finite sd >= 0 for each arm.")
-    scale = max((*(abs(mean - means[0]) for mean in means), *sds), default=0.0) or 1.0
-    return best_of(
-        [_NormalArm(mean, max(sd, 1e-6 * scale)) for mean, sd in zip(means, sds, strict=True)],
+    gaps = [mean - means[0] for mean in means]
+    scale = max((abs(value) for value in (*gaps, *sds)), default=0.0) or 1.0
+    if not math.isfinite(scale):
+        raise ValueError("There must be one finite mean and one finite sd >= 0 for each arm.")
+    # chances depend on neither place nor scale; figures near 0 and 1 keep their digits
+    found = best_of(
+        [_NormalArm(gap / scale, max(sd / scale, 1e-6)) for gap, sd in zip(gaps, sds, strict=True)],
         higher_is_better=higher_is_better,
     )
+    return Best(found.chances, tuple(scale * loss for loss in found.losses))
 
 
 def difference_of(
