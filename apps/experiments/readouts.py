@@ -31,7 +31,9 @@ from apps.experiments.periods import (
 )
 from apps.experiments.planned import units_planned_at_launch
 from apps.experiments.results import Correction, Role, View, analysis_read
+from apps.experiments.slots import slot_facts
 from apps.experiments.stats.moments import moments_read
+from apps.experiments.teams import preference_facts, team_clicks_read
 from apps.metrics.unit_rows import Progress
 from apps.metrics.units import UnitMetric, unit_metrics
 
@@ -62,9 +64,10 @@ def readout_refresh(
             question, spec = question_of(experiment, now), spec_of(experiment)
             collected = collect(question, progress)
             analysis = _analysis(experiment, spec, question, collected, now)
+            stored = analysis.as_json() | _of_kind(experiment, question)
         except RecoPortalError as error:
             return _failed(experiment, now, error.message)
-        return _store(experiment, question, collected, analysis, now, time.perf_counter() - began)
+        return _store(experiment, question, collected, stored, now, time.perf_counter() - began)
 
 
 def moments_readout(experiment: Experiment) -> Analysis:
@@ -267,11 +270,23 @@ def _failed(experiment: Experiment, now: datetime, error: str) -> Readout:
 
 
 @transaction.atomic
+def _of_kind(experiment: Experiment, question: Question) -> dict[str, Any]:
+    """What an interleaving or a switchback says besides, which is what they are read by."""
+    if experiment.kind == ExperimentKind.INTERLEAVING:
+        clicks = team_clicks_read(experiment_id=experiment.pk, start=question.start, end=question.end)
+        return {"interleaving": preference_facts(clicks, experiment.alpha)}
+    primary = next((metric for metric in question.metrics if metric.code == experiment.primary), None)
+    if experiment.kind == ExperimentKind.SWITCHBACK and primary is not None:
+        end = experiment.ended_at or question.end
+        return {"switchback": slot_facts(experiment=experiment, metric=primary, end=end)}
+    return {}
+
+
 def _store(
     experiment: Experiment,
     question: Question,
     collected: Collected,
-    analysis: Analysis,
+    analysis: dict[str, Any],
     now: datetime,
     seconds: float,
 ) -> Readout:
@@ -283,7 +298,7 @@ def _store(
         "through": question.end,
         "seconds": seconds,
         "units": collected.units,
-        "analysis": analysis.as_json(),
+        "analysis": analysis,
         "error": "",
     }
     return Readout.objects.update_or_create(experiment=experiment, defaults=values)[0]

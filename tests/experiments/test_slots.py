@@ -12,6 +12,8 @@ from apps.events.models import Shopper
 from apps.events.services import exposure_record_many
 from apps.experiments.assignment import slot_at
 from apps.experiments.models import Experiment, Layer, Variant
+from apps.experiments.readouts import moments_readout, readout_refresh
+from apps.experiments.results import analysis_read
 from apps.experiments.slots import drawn, slot_facts
 from apps.metrics.units import unit_metrics
 from apps.serving.memory import memory_current
@@ -111,6 +113,15 @@ def test_a_proportion_counts_each_shopper_once_a_slot(experiment: Experiment) ->
     visits(experiment, {"control": 9.0, "b": 9.0})
     effect = facts(experiment, "conversion")["effect"]
     assert effect["control"] == effect["treatment"] == pytest.approx(1 / 3)
+
+
+def test_a_readout_keeps_what_slots_say(experiment: Experiment) -> None:
+    visits(experiment, {"control": 9.0, "b": 15.0})
+    experiment.primary = "revenue_per_shopper"
+    experiment.save()
+    stored = readout_refresh(experiment_id=experiment.pk).analysis
+    assert stored["switchback"]["effect"]["effect"] > 0
+    assert analysis_read(stored) == moments_readout(experiment)
 
 
 def test_there_is_nothing_to_say_before_a_slot_is_over_or_of_a_quantile(experiment: Experiment) -> None:

@@ -11,7 +11,10 @@ from apps.core import clock
 from apps.events.exposures import ExposureRow
 from apps.events.models import Interaction, Shopper
 from apps.events.services import exposure_record_many
+from apps.experiments.models import Experiment
+from apps.experiments.readouts import readout_refresh
 from apps.experiments.teams import TeamClicks, preference_facts, team_clicks_read
+from tests.factories.experiments import experiment_run, placement_make
 from tests.factories.shop import event, events_record, products_make, shoppers_make
 
 pytestmark = pytest.mark.django_db
@@ -22,6 +25,8 @@ SKUS = ["p1", "p2", "p3", "p4", "p5"]
 def shop() -> None:
     products_make(*SKUS)
     shoppers_make("s1", "s2", "s3")
+    placement_make("home", als=1.0)
+    events_record(event("view", sku="p1"), event("purchase", sku="p1"))
 
 
 def slate(shopper: str, teams: str, experiment: int = 7, **context: Any) -> str:
@@ -95,6 +100,15 @@ def test_who_was_a_stranger_then_is_one_unit_with_who_they_are_now() -> None:
     click("s1", slate("stranger", "ABABA", unit="s1"), "p1")
     click("s1", slate("s1", "BABAB"), "p1")
     assert len(set(clicks().unit.tolist())) == 1
+
+
+def test_a_readout_keeps_the_preference() -> None:
+    made = experiment_run(kind="interleaving")
+    request_id = slate("s1", "ABABA", experiment=made.pk)
+    click("s1", request_id, "p2")
+    Experiment.objects.update(started_at=clock.now() - timedelta(hours=1))
+    stored = readout_refresh(experiment_id=made.pk, now=clock.now() + timedelta(minutes=1)).analysis
+    assert stored["interleaving"]["preference"]["wins_b"] == 1
 
 
 def test_what_is_kept_of_a_clear_preference() -> None:
