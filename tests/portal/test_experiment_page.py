@@ -259,3 +259,32 @@ def test_peeking_shows_the_benchmarks_figures(ana: User, client_of: ClientOf) ->
     page = text_of(client_of(ana), "/experiments/peeking/")
     assert "29.5%" in page
     assert client_of(ana).get("/experiments/peeking/figures.csv").status_code == 200
+
+
+def test_each_kind_has_a_panel_of_its_own(running: Experiment, ana: User, client_of: ClientOf) -> None:
+    client = client_of(ana)
+    preference = {"clicking": 2_100, "share": 0.53, "low": 0.512, "high": 0.548, "p_t": 0.004}
+    sensitivity = {"times": 28.4, "low": 9.0, "high": 61.0}
+    effect = {"slots": 40, "treated_slots": 21, "effect": 0.011, "low": 0.002, "high": 0.02, "p": 0.018}
+    effect |= {"p_randomised": 0.02, "p_carry_over": 0.01}
+    stored = analysis_sample().as_json() | {
+        "interleaving": {"preference": preference, "sensitivity": sensitivity},
+        "switchback": {"metric": "conversion", "slot_minutes": 60, "effect": effect},
+    }
+    Readout.objects.update(analysis=stored)
+    pages = {}
+    for kind in ("bandit", "interleaving", "switchback"):
+        Experiment.objects.update(kind=kind)
+        pages[kind] = text_of(client, "/experiments/taste/")
+    assert "Where the traffic went" in pages["bandit"]
+    table = client.get("/experiments/taste/charts/results/shares.csv")
+    assert table.status_code == 404
+    assert "Shoppers prefer Bold." in pages["interleaving"]
+    assert "need 28 times as many shoppers" in pages["interleaving"]
+    assert "(9.0 to 61 times)" in pages["interleaving"]
+    assert "+1.10 pp" in pages["switchback"]
+    assert "What one slot shows still acts in the next" in pages["switchback"]
+    Experiment.objects.update(kind="bandit")
+    shares = client.get("/experiments/taste/charts/results/shares.csv").content.decode("utf-8-sig")
+    assert shares.splitlines()[0] == "Moment,Live,Bold"
+    assert shares.splitlines()[1].endswith(",0.5,0.5")
