@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -95,7 +96,8 @@ def _beside(
         relative=_relative(spec, *raw),
         sequential=_sequential(spec, *raw, _skew(metric, *raw)),
     )
-    cut = 1 - new**2 / old**2 if old and new is not None else None
+    left = new / old if old and new is not None else None
+    cut = None if left is None else 1 - left * left
     return replace(found, unadjusted=unadjusted, variance_cut=cut)
 
 
@@ -288,7 +290,18 @@ def result_of(
     names = [variant for variant, (value, se) in known.items() if value is not None and se is not None]
     if len(names) > 1 and len(names) == len(known):
         means, sds = [known[name][0] or 0.0 for name in names], [known[name][1] or 0.0 for name in names]
-        best = bayes.best_of_normals(means, sds, higher_is_better=metric.higher_is_better)
+        # chances depend on neither place nor scale; figures near 1 keep their digits
+        gaps = [mean - means[0] for mean in means]
+        scale = max(map(abs, (*gaps, *sds)))
+        if not any(sds) or not math.isfinite(scale):
+            return MetricResult(
+                metric.code, metric.kind, metric.role, metric.higher_is_better, metric.margin, comparisons
+            )
+        best = bayes.best_of_normals(
+            [gap / scale for gap in gaps],
+            [sd / scale for sd in sds],
+            higher_is_better=metric.higher_is_better,
+        )
         chances = dict(zip(names, best.chances, strict=True))
     return MetricResult(
         metric.code, metric.kind, metric.role, metric.higher_is_better, metric.margin, comparisons, chances

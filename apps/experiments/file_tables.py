@@ -30,6 +30,7 @@ Source = Path | str | pd.DataFrame
 MISSING = pa.array(["", "na", "n/a", "nan", "null", "none", "-nan"])
 YES, NO = {"true", "yes", "t", "y"}, {"false", "no", "f", "n"}
 SEPARATORS = ",;\t|"
+LARGEST = 1e100  # squares and their sums stay numbers
 HEADER_AT_MOST = 1_000_000
 
 
@@ -107,7 +108,7 @@ def numbers(
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Values as float64 with NaN where a cell is empty, and where that is. yes_no: takes true and false too.
 
-    Raises InvalidInput for text and for infinite values.
+    Raises InvalidInput for text, and for infinite values and those beyond LARGEST.
     """
     array = table.column(column)
     if pa.types.is_dictionary(array.type):
@@ -119,10 +120,10 @@ def numbers(
     ):
         array = _numbers_of_text(_text(array), column, field=field, yes_no=yes_no)
     values = array.cast(pa.float64(), safe=False).to_numpy().astype(np.float64, copy=True)
-    endless = np.isinf(values)
+    endless = np.abs(values) > LARGEST
     if endless.any():
         row = int(np.argmax(endless))
-        raise _bad_value(field, column, row, values[row], "Mend or remove infinite values.")
+        raise _bad_value(field, column, row, values[row], "Mend or remove infinite and huge values.")
     return values, np.isnan(values)
 
 

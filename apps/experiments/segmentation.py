@@ -5,6 +5,7 @@ A segment is keyed "dimension:value". Pure: imports no Django.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -84,9 +85,13 @@ def interactions(spec: Spec, segments: Mapping[str, Table]) -> tuple[Interaction
                 usable = [part for part in parts if part is not None]
                 if len(usable) < 2:
                     continue
-                weights = [part.se**-2 for part in usable]
+                least = min(part.se for part in usable)
+                weights = [(least / part.se) * (least / part.se) for part in usable]
                 centre = sum(w * part.value for w, part in zip(weights, usable, strict=True)) / sum(weights)
-                q = sum(w * (part.value - centre) ** 2 for w, part in zip(weights, usable, strict=True))
+                scores = [(part.value - centre) / part.se for part in usable]
+                q = sum(score * score for score in scores)
+                if not math.isfinite(q):
+                    continue
                 found.append((metric, variant, dimension, q, float(special.chdtrc(len(usable) - 1, q))))
     ps = corrections.holm([one[4] for one in found])
     return tuple(

@@ -121,7 +121,9 @@ def _daily(
     if control is None or treatment is None or not control.rate:
         return None
     lift = treatment.rate / control.rate
-    variance = (treatment.variance + lift * lift * control.variance) / control.rate**2
+    # divided twice: the square of a very small or large rate is no number
+    whole = treatment.variance + lift * lift * control.variance
+    variance = whole / control.rate / control.rate
     if not (math.isfinite(variance) and variance > 0 and math.isfinite(lift)):
         return None
     change = (lift - 1) * math.copysign(1.0, control.rate)
@@ -145,10 +147,11 @@ def _added(before: Arm | None, now: Arm) -> _Added | None:
         return None
     ratio = y / d
     spread = _squares(now, ratio) - (_squares(old, ratio) if old.n else 0.0)
-    return _Added(ratio, spread / d**2) if spread > 0 else None
+    return _Added(ratio, spread / d / d) if 0 < spread < math.inf else None
 
 
 def _squares(arm: Moments, ratio: float) -> float:
     """The sum over units of (y - ratio d)^2."""
-    centred = arm.var_y - 2 * ratio * arm.cov_yd + ratio**2 * arm.var_d
-    return max(arm.n - 1, 0) * centred + arm.n * (arm.mean_y - ratio * arm.mean_d) ** 2
+    centred = arm.var_y - 2 * ratio * arm.cov_yd + ratio * ratio * arm.var_d
+    mean = arm.mean_y - ratio * arm.mean_d
+    return max(arm.n - 1, 0) * centred + arm.n * mean * mean
