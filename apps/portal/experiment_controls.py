@@ -61,7 +61,9 @@ def controls_of(experiment: Experiment, analysis: Analysis | None) -> list[Contr
         found.append(Control(END, _("End"), "stop"))
     if _decidable(experiment):
         found.append(
-            Control(ROLL_BACK, _("Roll back"), "undo", _primary(advised == "roll_back", "rp-button-danger"))
+            Control(
+                ROLL_BACK, _("Roll it back"), "undo", _primary(advised == "roll_back", "rp-button-danger")
+            )
         )
         found.append(Control(KEEP, _("Keep what is live"), "shield", _primary(advised == "keep_control")))
         if experiment.kind != ExperimentKind.HOLDOUT:
@@ -86,7 +88,7 @@ def ask_of(experiment: Experiment, what: str, analysis: Analysis | None) -> Ask 
             return Ask(
                 what,
                 _("Roll back “%(name)s”?") % {"name": experiment.name},
-                _("Roll back"),
+                _("Roll it back"),
                 "rp-button-danger",
                 [*_over(experiment), _("Every shopper sees what is live, from their next request on.")],
             )

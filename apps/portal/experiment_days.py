@@ -77,7 +77,8 @@ def _by_variant(days: Sequence[DayEffect], faces: Faces, what: str) -> dict[str,
             "sequential": (one.value, one.sequential_low, one.sequential_high),
             "daily": (one.daily, one.daily_low, one.daily_high),
         }[what]
-        drawn = Drawn(round(one.day), *ends, one.n_control + one.n_treatment)
+        day = int(one.day) if one.day == int(one.day) else one.day
+        drawn = Drawn(day, *ends, one.n_control + one.n_treatment)
         found.setdefault(faces.names.variant(one.variant), []).append(drawn)
     return found
 

@@ -19,7 +19,7 @@ from apps.serving.pipeline import recommend
 from apps.serving.publications import PublicationState, publication_preview
 from apps.training.models import ModelVersion
 
-TRIED = 40
+TRIED = 20
 """Slates that the share of differing ones is measured on."""
 
 

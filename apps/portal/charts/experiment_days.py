@@ -18,7 +18,7 @@ CONTROL = {"color": QUIET, "dash": "solid", "symbol": "circle"}
 class DayEffect:
     """A variant's relative change against control through (or on) day `day`, 1 being the first."""
 
-    day: int
+    day: float
     value: float | None
     low: float | None
     high: float | None
@@ -81,7 +81,7 @@ def effect_by_day(
         sentence=sentence,
         columns=[
             Column(_("Variant")),
-            Column(_("Day"), "number"),
+            Column(_("Day")),
             Column(_("Sample"), "number"),
             Column(_("Relative change"), "percent"),
             Column(f"{_('Low')} ({interval})", "percent"),
