@@ -248,7 +248,7 @@ def _srm_notes(found: Srm) -> list[Note]:
         if (alarm := alarm_of(p)) != "none":
             notes.append(Note("srm_blocked" if alarm == "blocked" else "srm_warning", told))
         notes += [Note("srm_stray", {"variant": name, "count": n}) for name, n in strays(found).items()]
-        if found.sequential_p is not None and alarm_of(found.sequential_p) != "none":
+        if alarm_of(found.p) == "none" and alarm_of(found.sequential_p) != "none":
             notes.append(Note("srm_sequential", {"p": found.sequential_p}))
     return notes + [
         Note("srm_segment", {"segment": part.segment, "p": part.p_adjusted})

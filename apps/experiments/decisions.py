@@ -86,7 +86,7 @@ def _broken(srm: Srm) -> list[Note]:
         if p is not None and p < BLOCKED:
             notes.append(Note("reason_srm", {"p": p}))
         notes += [Note("reason_stray", {"variant": name, "count": n}) for name, n in strays(srm).items()]
-    return notes + [
+    return notes or [
         Note("reason_srm_segment", {"segment": one.segment, "p": one.p_adjusted})
         for one in srm.segments
         if one.alarm == "blocked"

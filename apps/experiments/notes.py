@@ -157,7 +157,7 @@ def _written(name: str, value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_written('', one)}" for key, one in value.items())
     if name in P_NAMES:
-        return "< 0.0001" if value < 0.0001 else f"{value:.2g}"
+        return f"{value:.2g}"
     if name in CHANGE_NAMES:
         return f"{100 * value:+.2f} %"
     if name in PERCENT_NAMES:

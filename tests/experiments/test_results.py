@@ -163,7 +163,7 @@ def test_values_are_written_by_their_names() -> None:
     assert results.note_values(Note("x", params)) == {
         "count": "12,345",
         "share": "1.23 %",
-        "p": "< 0.0001",
+        "p": "1e-05",
         "value": "+3.10 %",
         "observed": "a 10, b 2,000",
     }
