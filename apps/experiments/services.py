@@ -180,13 +180,14 @@ def experiment_update(*, actor: User | None, experiment_id: int, fields: Mapping
             primary_check(PARSERS["primary"]("primary", fields["primary"]))
         changed = _take(experiment, fields, actor)
     else:
-        traffic = fields.get("traffic", experiment.traffic)
-        changed = _take_open(experiment, {k: v for k, v in fields.items() if k != "traffic"})
-        if traffic != experiment.traffic:
-            return experiment_traffic_set(actor=actor, experiment_id=experiment_id, traffic=traffic)
+        rest = {name: value for name, value in fields.items() if name != "traffic"}
+        changed = _take_open(experiment, rest)
     if changed:
         experiment_log(experiment, "edited", actor, fields=changed)
         experiment_audit(experiment, "update", actor, before)
+    traffic = fields.get("traffic", experiment.traffic)
+    if traffic != experiment.traffic:
+        return experiment_traffic_set(actor=actor, experiment_id=experiment_id, traffic=traffic)
     return experiment
 
 

@@ -66,7 +66,15 @@ def test_ml_is_a_plain_library() -> None:
     assert loaded_among(ML, "django", "rest_framework", "celery", "recoportal") == []
 
 
-PURE = ("apps.merchandising.rules", "apps.ml.blend", "apps.ml.topn", "apps.core.errors", "apps.core.clock")
+PURE = (
+    "apps.merchandising.rules",
+    "apps.experiments.assignment",
+    "apps.experiments.analysis",
+    "apps.ml.blend",
+    "apps.ml.topn",
+    "apps.core.errors",
+    "apps.core.clock",
+)
 
 
 @pytest.mark.parametrize("module", PURE)

@@ -365,3 +365,12 @@ def test_a_holdout_makes_its_own_variants() -> None:
     bold = [one | {"blends": {}} for one in arms(share=0.9)]
     variants_set(actor=None, experiment_id=made.pk, variants=bold)
     assert variants_refused(made, arms(share=0.9)).field == "variants.b.blends"
+
+
+def test_a_name_and_more_traffic_may_come_together() -> None:
+    made = experiment_run(traffic=0.5)
+    changed = experiment_update(actor=None, experiment_id=made.pk, fields={"name": "Named", "traffic": 0.75})
+    assert (changed.name, changed.traffic) == ("Named", 0.75)
+    assert [one.kind for one in made.log.order_by("id")][-2:] == ["edited", "ramped"]
+    made.refresh_from_db()
+    assert (made.name, made.traffic) == ("Named", 0.75)
