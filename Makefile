@@ -17,7 +17,7 @@ export MKL_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest bench-serving bench-faults
+.PHONY: help setup setup-test demo test check lint types contracts migrations architecture reset bench-models bench-ingest bench-serving bench-faults bench-experiments
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ bench-ingest: setup-test ## How fast events are taken in, beside what this machi
 
 bench-faults: setup-test ## What slates and events suffer while parts behind them go away (8 minutes at most)
 	@timeout --kill-after=30 480 $(RUN) -m tests.benchmarks.faults $(ARGS)
+
+bench-experiments: setup-test ## A readout of a million units, and what experiments cost a slate (10 minutes at most)
+	@timeout --kill-after=30 600 $(RUN) -m tests.benchmarks.experiments
 
 reset: ## Stop the services and delete all data (the demo shop starts over)
 	@if [ -x $(RUN) ]; then $(RUN) -m recoportal.embedded destroy; else rm -rf .data; fi

@@ -24,6 +24,7 @@ from apps.metrics.units import SLATE_WORDS, Measure, UnitMetric
 
 Mask = NDArray[np.bool_]
 GAP = timedelta(minutes=30) // timedelta(microseconds=1)
+BLOCK = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,11 @@ class Keys:
     def of(self, unit: NDArray[Any], at: Ints) -> NDArray[Any]:
         """The keys."""
         if self.packed:
-            return (unit.astype(np.int64) << self.bits) | (at - self.low)
+            keys = unit.astype(np.int64)
+            keys <<= self.bits
+            keys += at
+            keys -= self.low
+            return keys
         return unit + 1j * (at - self.low)
 
     def split(self, keys: NDArray[Any]) -> tuple[Shorts, Ints]:
@@ -298,15 +303,25 @@ class UnitTables:
     def _sessions(self) -> Sessions:
         if self.sessions is None:
             acts = self.rows.acts
+            returns = np.isin(acts.kind, self.roles.get("return", ()))
             keys = self.keys.of(acts.unit, acts.at)
-            if (returns := np.isin(acts.kind, self.roles.get("return", ()))).any():
-                keys = keys[~returns]
+            keys[returns] = np.iinfo(np.int64).max if self.keys.packed else np.inf
             keys.sort()
-            unit, at = self.keys.split(keys)
-            begins = np.flatnonzero(sessions_begin(who=unit, at=at, gap=GAP))
-            ends = np.append(begins[1:], len(at))[: len(begins)] - 1
-            self.sessions = Sessions(unit[begins], at[begins], at[ends], keys[begins])
+            keys = keys[: len(keys) - np.count_nonzero(returns)]
+            begins = np.flatnonzero(self._beginnings(keys))
+            ends = np.append(begins[1:], len(keys))[: len(begins)] - 1
+            unit, start = self.keys.split(keys[begins])
+            self.sessions = Sessions(unit, start, self.keys.split(keys[ends])[1], keys[begins])
         return self.sessions
+
+    def _beginnings(self, keys: NDArray[Any]) -> Mask:
+        """Whether each of the ordered keys begins a session; block by block, which needs little memory."""
+        found = np.zeros(len(keys), dtype=np.bool_)
+        for start in range(0, len(keys), BLOCK):
+            before = max(start - 1, 0)
+            unit, at = self.keys.split(keys[before : start + BLOCK])
+            found[start : start + BLOCK] = sessions_begin(who=unit, at=at, gap=GAP)[start - before :]
+        return found
 
     def _session_moments(self, sessions: Sessions) -> Ints:
         """When a session counts: at its start; the one that runs at the first exposure, then."""

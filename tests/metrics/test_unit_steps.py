@@ -15,6 +15,7 @@ from apps.catalog.models import Product
 from apps.core import clock
 from apps.events.models import EventKind, Exposure, Interaction, Shopper
 from apps.events.partitions import partitions_make
+from apps.metrics import unit_steps
 from apps.metrics.models import DailyMetric
 from apps.metrics.rollups import days_build
 from apps.metrics.unit_rows import micros, readers
@@ -125,6 +126,7 @@ def test_units_of_the_whole_shop_add_up_to_the_rollups(
     ShopSettings.objects.update(time_zone=zone)
     crowd(shop, seed)
     monkeypatch.setattr(Keys, "__init__", _unpacked) if not packed else None
+    monkeypatch.setattr(unit_steps, "BLOCK", 7)
     start, end = moment("09 00:00"), moment("18 00:00")
     with clock.pinned(NOW):
         days_build(first=start.date(), last=end.date())
