@@ -24,7 +24,7 @@ def experiment_watch(experiment_id: int) -> None:
 def deliveries_watch() -> None:
     """Send the messages that are due (beat, every minute)."""
     for delivery_id in deliveries.deliveries_make():
-        delivery_send.delay_on_commit(delivery_id)
+        delivery_send.apply_async([delivery_id])
 
 
 @shared_task(bind=True, max_retries=deliveries.TRIES - 1)
