@@ -11,7 +11,7 @@ def experiments_watch() -> None:
     """Look at every experiment that is open or has just ended (beat, every 10 min)."""
     launch.watched_now(clock.now())
     for experiment_id in watching.experiments_watched():
-        experiment_watch.apply_async([experiment_id])
+        experiment_watch.apply_async((experiment_id,))
 
 
 @shared_task
@@ -24,7 +24,7 @@ def experiment_watch(experiment_id: int) -> None:
 def deliveries_watch() -> None:
     """Send the messages that are due (beat, every minute)."""
     for delivery_id in deliveries.deliveries_make():
-        delivery_send.apply_async([delivery_id])
+        delivery_send.apply_async((delivery_id,))
 
 
 @shared_task(bind=True, max_retries=deliveries.TRIES - 1)
