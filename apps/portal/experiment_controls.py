@@ -49,7 +49,9 @@ def _decidable(experiment: Experiment) -> bool:
 
 def controls_of(experiment: Experiment, analysis: Analysis | None) -> list[Control]:
     """The buttons for the present state; what the verdict advises is the primary one."""
-    advised = analysis.verdict.action if analysis else ""
+    # Where every shopper sees all variants, the verdict on shoppers apart advises nothing.
+    apart = experiment.kind not in (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
+    advised = analysis.verdict.action if analysis and apart else ""
     found = []
     if experiment.status == ExperimentStatus.RUNNING:
         if ramp_next(experiment) is not None:

@@ -11,12 +11,13 @@ from apps.accounts.selectors import shop_settings_get
 from apps.experiments.models import Experiment, ExperimentKind
 from apps.experiments.results import Analysis
 from apps.experiments.selectors import shares_by_time as shares_read
+from apps.experiments.stats import sequential
 from apps.portal import formats
 from apps.portal.charts.chart import Chart
 from apps.portal.charts.experiment_days import shares_by_time
 from apps.portal.experiment_page import readout_of
-from apps.portal.experiment_results import Faces
-from apps.portal.words.experiments import p_value
+from apps.portal.experiment_results import Faces, VerdictShown
+from apps.portal.words.experiments import p_value, verdict_meaning, verdict_words
 
 ALPHA = 0.05
 EVEN = 0.5
@@ -41,6 +42,12 @@ class KindPanel:
     facts: list[Fact] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
+    verdict: VerdictShown | None = None
+
+
+def is_shared(experiment: Experiment) -> bool:
+    """Whether every shopper sees all variants, so that comparing shoppers by variant means nothing."""
+    return experiment.kind in (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
 
 
 def kind_panel(experiment: Experiment, analysis: Analysis, faces: Faces) -> KindPanel | None:
@@ -51,9 +58,9 @@ def kind_panel(experiment: Experiment, analysis: Analysis, faces: Faces) -> Kind
         case ExperimentKind.BANDIT:
             return _bandit(experiment, faces)
         case ExperimentKind.INTERLEAVING if stored.get("interleaving"):
-            return _interleaving(stored["interleaving"], faces, analysis)
+            return _interleaving(experiment, stored["interleaving"], faces, analysis)
         case ExperimentKind.SWITCHBACK if stored.get("switchback"):
-            return _switchback(stored["switchback"], faces)
+            return _switchback(experiment, stored["switchback"], faces, analysis)
     return None
 
 
@@ -76,30 +83,36 @@ def _bandit(experiment: Experiment, faces: Faces) -> KindPanel:
     )
 
 
-def _interleaving(stored: Mapping[str, Any], faces: Faces, analysis: Analysis) -> KindPanel:
+def _interleaving(
+    experiment: Experiment, stored: Mapping[str, Any], faces: Faces, analysis: Analysis
+) -> KindPanel:
     found, sensitivity = stored["preference"], stored.get("sensitivity")
     new = next((code for code in analysis.srm.expected if code != analysis.control), "")
     name = {"variant": faces.names.variant(new), "control": faces.names.variant(analysis.control)}
-    share, low, high = found.get("share"), found.get("low"), found.get("high")
-    range_words = (
-        _("%(low)s to %(high)s") % {"low": formats.percent(low), "high": formats.percent(high)}
-        if low is not None and high is not None
-        else ""
-    )
+    share, (low, high, p) = found.get("share"), _always_valid(found, analysis.alpha)
+    range_words = ""
+    if low is not None and high is not None:
+        ends = {"low": formats.percent(low), "high": formats.percent(high)}
+        range_words = _("%(low)s to %(high)s") % ends
     facts = [
         Fact(_("Preferences for %(variant)s") % name, formats.percent(share), range_words),
         Fact(_("Shoppers who clicked"), formats.number(found.get("clicking"))),
-        Fact(_("p-value"), p_value(found.get("p_t"))),
+        Fact(_("p-value"), p_value(p), _("at every look")),
     ]
-    sentences = [_preference_words(share, low, high, name)]
+    sentences = []
     if sensitivity and sensitivity.get("times"):
         sentences.append(
             _(
-                "An A/B test of clicks would need %(times)s times as many shoppers to see as much "
+                "An A/B test of clicks would need at least %(times)s times as many shoppers to see as much "
                 "(%(low)s to %(high)s times)."
             )
             % {one: _times(sensitivity.get(one)) for one in ("times", "low", "high")}
         )
+    early = (analysis.elapsed_days or 0) < experiment.min_days
+    reason = _preference_words(share, low, high, name)
+    if range_words:
+        reason = f"{reason} {formats.percent(share)} ({range_words})."
+    action = "too_early" if early or low is None or high is None else _action(low - EVEN, high - EVEN)
     return KindPanel(
         title=_("Which ranking shoppers prefer"),
         text=_(
@@ -108,7 +121,33 @@ def _interleaving(stored: Mapping[str, Any], faces: Faces, analysis: Analysis) -
         ),
         facts=facts,
         sentences=sentences,
+        verdict=_verdict(
+            action, name["variant"], reason, _("The interval coming to lie on one side of half.")
+        ),
     )
+
+
+def _always_valid(found: Mapping[str, Any], alpha: float) -> tuple[float | None, float | None, float | None]:
+    """Low, high and p of the share of preferences, good at every look; None where there are too few."""
+    preference, se, clicking = found.get("preference"), found.get("se"), found.get("clicking")
+    if preference is None or se is None or not clicking:
+        return None, None, None
+    ends = sequential.interval(preference, se, clicking, alpha)
+    if ends is None:
+        return None, None, None
+    # A share of preferences p is (1 + preference) / 2, and lies within 0 and 1.
+    return max(0.0, (1 + ends.low) / 2), min(1.0, (1 + ends.high) / 2), ends.p
+
+
+def _action(low: float, high: float) -> str:
+    return "ship" if low > 0 else "keep_control" if high < 0 else "keep_running"
+
+
+def _verdict(action: str, variant: str, reason: str, change: str) -> VerdictShown:
+    """The verdict of a kind whose shoppers see every variant: its figure's, not that of shoppers apart."""
+    undecided = action in ("keep_running", "too_early")
+    meaning = "" if action == "ship" else verdict_meaning(action)
+    return VerdictShown(verdict_words(action, variant), meaning, [reason], [change] if undecided else [])
 
 
 def _times(value: float | None) -> str:
@@ -127,23 +166,32 @@ def _preference_words(
     return _("No ranking is clearly preferred yet.")
 
 
-def _switchback(stored: Mapping[str, Any], faces: Faces) -> KindPanel:
+def _switchback(
+    experiment: Experiment, stored: Mapping[str, Any], faces: Faces, analysis: Analysis
+) -> KindPanel:
     found, metric = stored["effect"], str(stored.get("metric", ""))
     effect, low, high = found.get("effect"), found.get("low"), found.get("high")
     range_words = ""
     if low is not None and high is not None:
         ends = {"low": faces.difference(metric, low), "high": faces.difference(metric, high)}
         range_words = _("%(low)s to %(high)s") % ends
+    label, told = faces.names.metric(metric), faces.difference(metric, effect)
     facts = [
         Fact(_("Slots"), formats.number(found.get("slots")), _minutes(stored)),
         Fact(_("Slots with the variant"), formats.number(found.get("treated_slots"))),
-        Fact(
-            _("Effect on %(metric)s") % {"metric": faces.names.metric(metric)},
-            faces.difference(metric, effect),
-            range_words,
-        ),
+        Fact(_("Effect on %(metric)s") % {"metric": label}, told, range_words),
         Fact(_("p-value"), p_value(found.get("p")), _by_redrawing(found.get("p_randomised"))),
     ]
+    new = next((code for code in analysis.srm.expected if code != analysis.control), "")
+    primary = analysis.primary
+    sign = -1 if primary is not None and not primary.higher_is_better else 1
+    over = (analysis.elapsed_days or 0) >= experiment.planned_days
+    if not over or low is None or high is None:
+        action = "too_early"
+    else:
+        action = _action(*sorted((sign * low, sign * high)))
+    reason = f"{label}: {told}" + (f" ({range_words})" if range_words else "")
+    change = _("The planned end: slots are few, so they are read once, at the end of the planned run.")
     return KindPanel(
         title=_("Slot against slot"),
         text=_(
@@ -152,6 +200,7 @@ def _switchback(stored: Mapping[str, Any], faces: Faces) -> KindPanel:
         ),
         facts=facts,
         sentences=_carry_over_words(found),
+        verdict=_verdict(action, faces.names.variant(new), reason, change),
     )
 
 

@@ -111,12 +111,19 @@ def standing_of(experiment: Experiment, analysis: Analysis | None) -> Standing:
         split=_(" · ").join(f"{one.name} {percent_short(one.share)}" for one in variants),
         run=run_words(experiment),
         traffic=traffic_words(experiment),
-        light=alarm_words(analysis.srm.alarm) if analysis and analysis.srm.p is not None else None,
+        light=_light(experiment, analysis),
         computed_at=computed,
         through=readout.through if readout else None,
         stale=running and computed is not None and clock.now() - computed > STALE,
         problem=readout.error if readout else "",
     )
+
+
+def _light(experiment: Experiment, analysis: Analysis | None) -> Told | None:
+    """The state of the split; none where every shopper sees all variants."""
+    if analysis is None or analysis.srm.p is None or experiment.kind in ("interleaving", "switchback"):
+        return None
+    return alarm_words(analysis.srm.alarm)
 
 
 def run_words(experiment: Experiment) -> str:

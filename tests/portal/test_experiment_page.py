@@ -263,7 +263,7 @@ def test_peeking_shows_the_benchmarks_figures(ana: User, client_of: ClientOf) ->
 
 def test_each_kind_has_a_panel_of_its_own(running: Experiment, ana: User, client_of: ClientOf) -> None:
     client = client_of(ana)
-    preference = {"clicking": 2_100, "share": 0.53, "low": 0.512, "high": 0.548, "p_t": 0.004}
+    preference = {"clicking": 2_100, "share": 0.56, "preference": 0.12, "se": 0.018}
     sensitivity = {"times": 28.4, "low": 9.0, "high": 61.0}
     effect = {"slots": 40, "treated_slots": 21, "effect": 0.011, "low": 0.002, "high": 0.02, "p": 0.018}
     effect |= {"p_randomised": 0.02, "p_carry_over": 0.01}
@@ -279,11 +279,18 @@ def test_each_kind_has_a_panel_of_its_own(running: Experiment, ana: User, client
     assert "Where the traffic went" in pages["bandit"]
     table = client.get("/experiments/taste/charts/results/shares.csv")
     assert table.status_code == 404
-    assert "Shoppers prefer Bold." in pages["interleaving"]
-    assert "need 28 times as many shoppers" in pages["interleaving"]
+    assert "Ship Bold" in pages["interleaving"]
+    assert "Shoppers prefer Bold. 56.0%" in pages["interleaving"]
+    assert "need at least 28 times as many shoppers" in pages["interleaving"]
+    assert "CUPED" not in pages["interleaving"] + pages["switchback"]
     assert "(9.0 to 61 times)" in pages["interleaving"]
     assert "+1.10 pp" in pages["switchback"]
     assert "What one slot shows still acts in the next" in pages["switchback"]
+    assert "Too early to tell" in pages["switchback"]
+    for tab in ("days/", "segments/", "health/"):
+        assert "Nothing to compare here" in text_of(client, f"/experiments/taste/{tab}")
+    Experiment.objects.update(planned_days=5)
+    assert "Ship Bold" in text_of(client, "/experiments/taste/")
     Experiment.objects.update(kind="bandit")
     shares = client.get("/experiments/taste/charts/results/shares.csv").content.decode("utf-8-sig")
     assert shares.splitlines()[0] == "Moment,Live,Bold"

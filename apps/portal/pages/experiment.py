@@ -20,11 +20,12 @@ from apps.portal.context_bar import PageContext
 from apps.portal.experiment_controls import controls_of
 from apps.portal.experiment_days import day_charts, metric_chosen, novelty_words, segments_shown
 from apps.portal.experiment_health import checks_of, exposures_chart, srm_shown
-from apps.portal.experiment_kinds import kind_panel
+from apps.portal.experiment_kinds import is_shared, kind_panel
 from apps.portal.experiment_page import analysis_of, experiment_get, faces_of, standing_of, tabs_of
 from apps.portal.experiment_results import (
     VIEWS,
     Faces,
+    VerdictShown,
     effects_drawn,
     groups_of,
     told_notes,
@@ -50,6 +51,7 @@ def experiment_page(request: HttpRequest, found: Experiment, tab: str, **facts: 
         title=found.name,
         experiment=found,
         tab=tab,
+        shared=is_shared(found),
         tabs=tabs_of(found),
         standing=standing_of(found, analysis),
         may=may,
@@ -85,7 +87,7 @@ def experiment(request: HttpRequest, code: str) -> HttpResponse:
         view=view,
         views=_views(request),
         meaning=view_meaning(view),
-        verdict=verdict_shown(analysis, faces),
+        verdict=_verdict(found, analysis, faces),
         remarks=told_notes(analysis.warnings, faces),
         groups=groups_of(analysis.metrics, faces, view),
         several=len(analysis.srm.expected) > 2,
@@ -93,6 +95,12 @@ def experiment(request: HttpRequest, code: str) -> HttpResponse:
         chart=effects_drawn(analysis, faces, view),
         panel=kind_panel(found, analysis, faces),
     )
+
+
+def _verdict(found: Experiment, analysis: Analysis, faces: Faces) -> VerdictShown:
+    """The verdict of the experiment's kind."""
+    panel = kind_panel(found, analysis, faces)
+    return (panel.verdict if panel else None) or verdict_shown(analysis, faces)
 
 
 def _metric_choices(analysis: Analysis, faces: Faces) -> list[tuple[str, str, str]]:
@@ -242,7 +250,7 @@ def experiment_post_mortem(request: HttpRequest, code: str) -> HttpResponse:
     if analysis is not None:
         facts |= {
             "analysis": analysis,
-            "verdict": verdict_shown(analysis, faces),
+            "verdict": _verdict(found, analysis, faces),
             "groups": groups_of(analysis.metrics, faces, analysis.view),
             "view": analysis.view,
             "several": len(analysis.srm.expected) > 2,
