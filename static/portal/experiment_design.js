@@ -27,12 +27,12 @@ document.addEventListener("input", (event) => {
 const slice = (name) => document.querySelector(`#design-form [name=${name}]`);
 
 function picture() {
+    if (!slice("layer_from")) return; // a switchback takes the whole shop
     const layer = slice("layer");
-    if (!layer) return;
     const [from, to] = [number(slice("layer_from").value), number(slice("layer_to").value)];
     document.querySelectorAll("[data-layer]").forEach((box) => {
         const own = box.querySelector("[data-own]");
-        const here = box.dataset.layer === layer.value && to > from;
+        const here = (!layer || box.dataset.layer === layer.value) && to > from;
         own.style.left = `${here ? from : 0}%`;
         own.style.width = `${here ? to - from : 0}%`;
         const clash = [...box.querySelectorAll(".rp-layer-bar .rp-slice-taken")].some((one) => {
@@ -49,7 +49,7 @@ document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-slice-layer]");
     if (!button) return;
     const [from, width] = [Number(button.dataset.sliceFrom), Number(button.dataset.sliceWidth)];
-    slice("layer").value = button.dataset.sliceLayer;
+    if (slice("layer")) slice("layer").value = button.dataset.sliceLayer;
     slice("layer_from").value = Math.round(from * 100) / 100;
     slice("layer_to").value = Math.round((from + width) * 100) / 100;
     slice("layer_from").dispatchEvent(new Event("input", { bubbles: true }));

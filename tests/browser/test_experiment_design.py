@@ -93,7 +93,7 @@ def test_an_experiment_is_designed_and_launched(
     assert shown.weights["als"] == 1.0
     # Who publishes there now is told; History shows the trial as one.
     page.goto("/history/?placement=home&only=1")
-    expect(page.locator(".rp-entry").first).to_contain_text("Trial")
+    expect(page.locator(".rp-entry").first).to_contain_text("For an experiment")
     assert grave_findings(page) == []
 
 

@@ -236,6 +236,18 @@ def test_every_template_opens_all_its_steps(browser: Client, template: str) -> N
         assert browser.get(f"/experiments/more-taste/design/{step}/").status_code == 200, step
 
 
+def test_an_interleaving_asks_for_a_placement_and_a_switchback_for_no_slice(browser: Client) -> None:
+    browser.post("/experiments/new/save/", IDEA | {"template": "interleaving"})
+    body = browser.get("/experiments/more-taste/design/variants/").content.decode()
+    assert "Tick at least one: this kind of test lives in a placement." in body
+    assert "Add a variant" not in body
+    browser.post("/experiments/new/save/", IDEA | {"template": "switchback", "name": "By the clock"})
+    body = browser.get("/experiments/by-the-clock/design/audience/").content.decode()
+    assert "Minutes until the shop may switch" in body
+    assert "Slice from" not in body
+    assert "Take it" not in body
+
+
 def test_a_feature_needs_no_placement(browser: Client) -> None:
     browser.post("/experiments/new/save/", IDEA | {"template": "feature"})
     form = variants_form(placements="")

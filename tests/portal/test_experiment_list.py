@@ -96,7 +96,7 @@ def test_history_labels_trials_and_offers_no_return_to_them(browser: Client) -> 
     launched()
     body = browser.get("/history/?placement=home&only=1").content.decode()
     entry = body.partition('rp-num">#2<')[2].partition("</li>\n        \n")[0].partition('rp-num">#1<')[0]
-    assert "Trial" in entry
+    assert "For an experiment" in entry
     assert '<a href="/experiments/taste/">Taste</a>' in entry
     assert "Taste match: weight from 0.50 to 0.90" in entry
     assert "Return to #2" not in body

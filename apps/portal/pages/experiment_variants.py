@@ -26,6 +26,7 @@ from apps.portal.waterfall import waterfall
 from apps.portal.words.experiment_design import Template
 from apps.serving.publications import PublicationState
 
+PLACED = (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
 GROWING = (ExperimentKind.AB, ExperimentKind.BANDIT, ExperimentKind.SWITCHBACK)
 
 
@@ -45,6 +46,7 @@ def variants_page(
         "placements": list(placement_list()),
         "chosen": {one.code for one in form.placements},
         "whole_shop": experiment.kind == ExperimentKind.HOLDOUT,
+        "needs_placement": experiment.kind in PLACED,
         "may_add": len(form.variants) < MOST and experiment.kind in GROWING,
         "shape_url": reverse("portal:experiment_shape", args=[experiment.code]),
         "variants": panels_of(experiment, form, template),
