@@ -37,6 +37,7 @@ HOST = "127.0.0.1"
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("demo shop", ("seed_demo", "--pack", "{pack}")),
     ("first models", ("train_demo",)),
+    ("experiments", ("seed_experiments",)),
 )
 
 
