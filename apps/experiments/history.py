@@ -174,7 +174,8 @@ def instant_aa(
     units = np.flatnonzero(past.frame.variant >= 0)
     if metric is None or len(units) < AA_UNITS_LEAST:
         return AaResult(0, len(units), alpha, None, low, high, srm_p)
-    draw = np.random.default_rng(experiment.pk)
+    # the same splits whenever somebody asks, of the same units
+    draw = np.random.default_rng(list(experiment.salt.encode()))
     if len(units) > AA_UNITS:
         units = draw.choice(units, AA_UNITS, replace=False)
     arms_of = _splitter(past.tables, metric, units, cuped=experiment.cuped)
