@@ -9,6 +9,7 @@ from apps.experiments.models import Experiment, ExperimentKind, ExperimentStatus
 from apps.experiments.results import Analysis
 from apps.experiments.selectors import publications_moved
 from apps.merchandising.models import Publication
+from apps.portal.experiment_page import is_shared
 from apps.portal.templatetags.spoken import spoken
 from apps.portal.words.experiments import percent_short, verdict_words
 
@@ -50,8 +51,7 @@ def _decidable(experiment: Experiment) -> bool:
 def controls_of(experiment: Experiment, analysis: Analysis | None) -> list[Control]:
     """The buttons for the present state; what the verdict advises is the primary one."""
     # Where every shopper sees all variants, the verdict on shoppers apart advises nothing.
-    apart = experiment.kind not in (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
-    advised = analysis.verdict.action if analysis and apart else ""
+    advised = analysis.verdict.action if analysis and not is_shared(experiment) else ""
     found = []
     if experiment.status == ExperimentStatus.RUNNING:
         if ramp_next(experiment) is not None:

@@ -45,11 +45,6 @@ class KindPanel:
     verdict: VerdictShown | None = None
 
 
-def is_shared(experiment: Experiment) -> bool:
-    """Whether every shopper sees all variants, so that comparing shoppers by variant means nothing."""
-    return experiment.kind in (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
-
-
 def kind_panel(experiment: Experiment, analysis: Analysis, faces: Faces) -> KindPanel | None:
     """The panel of the experiment's kind; None for a plain A/B test, and before there is anything to show."""
     readout = readout_of(experiment)

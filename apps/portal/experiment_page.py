@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from apps.accounts.selectors import shop_settings_get
 from apps.core import clock
 from apps.core.errors import NotFound
-from apps.experiments.models import Experiment, ExperimentStatus, Readout
+from apps.experiments.models import Experiment, ExperimentKind, ExperimentStatus, Readout
 from apps.experiments.results import Analysis, analysis_read
 from apps.metrics.units import unit_metrics
 from apps.portal import formats
@@ -97,6 +97,11 @@ def tabs_of(experiment: Experiment) -> list[Tab]:
     return tabs
 
 
+def is_shared(experiment: Experiment) -> bool:
+    """Whether every shopper sees all variants, so that comparing shoppers by variant means nothing."""
+    return experiment.kind in (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
+
+
 def standing_of(experiment: Experiment, analysis: Analysis | None) -> Standing:
     """State, run, traffic and freshness in words."""
     readout = readout_of(experiment)
@@ -121,7 +126,7 @@ def standing_of(experiment: Experiment, analysis: Analysis | None) -> Standing:
 
 def _light(experiment: Experiment, analysis: Analysis | None) -> Told | None:
     """The state of the split; none where every shopper sees all variants."""
-    if analysis is None or analysis.srm.p is None or experiment.kind in ("interleaving", "switchback"):
+    if analysis is None or analysis.srm.p is None or is_shared(experiment):
         return None
     return alarm_words(analysis.srm.alarm)
 

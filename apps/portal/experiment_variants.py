@@ -35,7 +35,7 @@ class BesideView(SlateView):
         fresh = sum(card.moved is None for card in self.cards)
         if not self.changed:
             return _("The same slate as control's.")
-        return _("%(fresh)s other products, %(moved)s in other places.") % {
+        return _("Other products: %(fresh)s; in other places: %(moved)s.") % {
             "fresh": fresh,
             "moved": self.changed - fresh,
         }

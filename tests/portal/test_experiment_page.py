@@ -99,7 +99,7 @@ def test_variants_stand_side_by_side(running: Experiment, ana: User, client_of: 
     assert text.count("data-slate-card") >= 20
     assert "weight from" in text
     assert re.search(r"[1-6] of 6 sampled slates differ from control\.", text)
-    assert "other products" in text
+    assert "Other products: " in text
     assert text.count("versus=publication") > 10
     fresh = client_of(ana).get("/experiments/taste/variants/")
     assert "shopper=shopper-" in fresh["Location"]

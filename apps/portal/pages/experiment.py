@@ -20,8 +20,15 @@ from apps.portal.context_bar import PageContext
 from apps.portal.experiment_controls import controls_of
 from apps.portal.experiment_days import day_charts, metric_chosen, novelty_words, segments_shown
 from apps.portal.experiment_health import checks_of, exposures_chart, srm_shown
-from apps.portal.experiment_kinds import is_shared, kind_panel
-from apps.portal.experiment_page import analysis_of, experiment_get, faces_of, standing_of, tabs_of
+from apps.portal.experiment_kinds import kind_panel
+from apps.portal.experiment_page import (
+    analysis_of,
+    experiment_get,
+    faces_of,
+    is_shared,
+    standing_of,
+    tabs_of,
+)
 from apps.portal.experiment_results import (
     VIEWS,
     Faces,
