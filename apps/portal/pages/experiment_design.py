@@ -7,6 +7,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from apps.core.errors import Conflict, NotFound, RecoPortalError
+from apps.experiments.deliveries import webhook_secret
 from apps.experiments.models import Experiment, ExperimentStatus
 from apps.experiments.selectors import experiment_get
 from apps.experiments.services import experiment_create
@@ -162,9 +163,17 @@ def _audience_save(request: HttpRequest, experiment: Experiment) -> HttpResponse
 
 
 def _metrics(request: HttpRequest, experiment: Experiment, form: MetricsForm) -> HttpResponse:
-    if not can_change(request.user, "experiments"):
+    may = can_change(request.user, "experiments")
+    if not may:
         form.lock()
-    return step_show(request, "portal/experiments/design_metrics.html", experiment, "metrics", form=form)
+    return step_show(
+        request,
+        "portal/experiments/design_metrics.html",
+        experiment,
+        "metrics",
+        form=form,
+        webhook_key=webhook_secret(experiment) if may else "",
+    )
 
 
 def _metrics_save(request: HttpRequest, experiment: Experiment) -> HttpResponse:
