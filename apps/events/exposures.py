@@ -14,10 +14,10 @@ class ExposureRow:
     `sources` names for each item the source that gave it the most; `propensities` are probabilities (0 to 1]
     that the policy shows the item at its place. Ids of higher apps are plain values.
 
-    Under an experiment propensities hold given the variant, and `context` keeps how that came about: `share`,
-    the probability of the variant (so a policy's own is the product); `unit`, where shopper and session do not
-    tell it; `teams` of an interleaved slate; `slot` of a switchback; `holdout`, the one the unit belongs to
-    beside; `device`. Without a placement it is a variant that the storefront showed by itself.
+    Under an experiment propensities hold given the variant, and `context` keeps how that came about:
+    `share`, the probability of the variant; `unit`, where shopper and session do not tell it; `teams` of an
+    interleaved slate; `slot` of a switchback; `holdout`, the one the unit belongs to beside; `device`.
+    Without a placement it is a variant that the storefront showed by itself.
     """
 
     request_id: UUID
