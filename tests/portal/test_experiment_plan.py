@@ -114,6 +114,8 @@ def test_the_rehearsal_says_power_and_splits_history(browser: Client, past: Smal
     body = browser.get("/experiments/taste/design/check/aa/").content.decode()
     assert "A change of 5% takes" in body
     assert "Split at random 200 times" in body
+    draft_make("empty", weight=None)
+    assert "Split at random" not in browser.get("/experiments/empty/design/check/aa/").content.decode()
     draft_make("bold", mde=1.0, planned_days=28)
     assert (
         "A change of 100% is seen after" in browser.get("/experiments/bold/design/check/aa/").content.decode()
