@@ -138,36 +138,42 @@ def frame_of(
     connections: Sequence[Raw], question: Question, entries: Entries, tables: UnitTables
 ) -> tuple[Frame, dict[str, int]]:
     """Days, strata and variants of the units, bots and outliers left out."""
-    units, variant = entries.units, entries.variant.copy()
-    bots = tables.bots
-    events = tables.events
-    wild = np.zeros(len(units), dtype=np.bool_)
-    if len(units):
-        wild = (events > events.mean() + OUTLIER_SDS * events.std()) & ~bots
-    variant[bots | wild] = -1
+    cell, cells, strata = _cells(connections, question, entries)
+    variant, excluded = _left_out(entries, tables)
     bounds = day_bounds(tables.reach.zone, question.start, question.end)
-    cell, cells = np.zeros(len(units), dtype=np.int64), 1
-    strata: Strata = {}
-    if question.periods and len(units):
-        starts = np.array([micros(one) for one in question.periods])
-        labels = [str(number) for number in range(len(starts))]
-        came = np.searchsorted(starts, units.first, side="right").clip(1) - 1
-        cell, cells, strata = cells_of({"period": (labels, came)})
-    elif question.segments and len(units):
-        cell, cells, strata = cells_of(
-            strata_read(connections, units, entries.device, started=question.start)
-        )
     frame = Frame(
         variants=question.variants,
         days=len(bounds) - 1,
         variant=variant,
-        entry=_day_of(bounds, units.first),
+        entry=_day_of(bounds, entries.units.first),
         cell=cell,
         cells=cells,
         strata=strata,
     )
-    excluded = entries.excluded | {"bot": int(bots.sum()), "outlier": int(wild.sum())}
     return frame, {reason: count for reason, count in excluded.items() if count}
+
+
+def _left_out(entries: Entries, tables: UnitTables) -> tuple[Codes, dict[str, int]]:
+    """The units' variants, below 0 for bots and outliers, and how many of them there are."""
+    bots, events = tables.bots, tables.events
+    wild = np.zeros(len(bots), dtype=np.bool_)
+    if len(bots):
+        wild = (events > events.mean() + OUTLIER_SDS * events.std()) & ~bots
+    counts = {"bot": int(bots.sum()), "outlier": int(wild.sum())}
+    return np.where(bots | wild, -1, entries.variant), entries.excluded | counts
+
+
+def _cells(connections: Sequence[Raw], question: Question, entries: Entries) -> tuple[Codes, int, Strata]:
+    """Each unit's cell, how many there are, and what they stand for."""
+    units = entries.units
+    if question.periods and len(units):
+        starts = np.array([micros(one) for one in question.periods])
+        labels = [str(number) for number in range(len(starts))]
+        came = np.searchsorted(starts, units.first, side="right").clip(1) - 1
+        return cells_of({"period": (labels, came)})
+    if question.segments and len(units):
+        return cells_of(strata_read(connections, units, entries.device, started=question.start))
+    return np.zeros(len(units), dtype=np.int64), 1, {}
 
 
 def paths_of(

@@ -108,7 +108,7 @@ class Added:
     @classmethod
     def once(cls, unit: Shorts, at: Ints) -> "Added":
         """One each."""
-        return cls(unit, at, np.ones(len(at)))
+        return cls(unit, at, np.broadcast_to(np.float64(1.0), len(at)))  # one number, whatever its length
 
     def taken(self, mask: Mask) -> "Added":
         """Only these."""
