@@ -80,11 +80,12 @@ def test_one_module_touches_the_table() -> None:
 def test_only_the_demo_goes_through_the_door() -> None:
     allowed = BASE_DIR / "apps" / "portal" / "demo"
     commands = BASE_DIR / "apps" / "portal" / "management" / "commands"
+    own = {commands / f"{name}.py" for name in ("seed_demo", "seed_experiments", "simulate_traffic")}
     users = {
         shown(path)
         for path in source_files("apps", "recoportal")
         if allowed not in path.parents
-        and path not in {commands / "seed_demo.py", commands / "simulate_traffic.py"}
+        and path not in own
         and any(
             name.startswith("apps.portal.demo") and not (path == commands / "demo.py" and name in DECLARED)
             for name, _ in imports_of(path)
