@@ -35,12 +35,14 @@ def variant_hash(variant: str) -> int:
     return found
 
 
-def read(experiment: int) -> Mapping[int, list[int]]:
+def read(experiment: int, *, holdout: bool = False) -> Mapping[int, list[int]]:
     """Who to the hashes of the variants they were shown."""
     now = clock.now()
     stretch = Stretch(now - timedelta(days=1), now + timedelta(days=1))
     with readers() as connections:
-        rows = exposures_read(connections, stretch, experiment=experiment, placements=None, slates=False)
+        rows = exposures_read(
+            connections, stretch, experiment=experiment, placements=None, slates=False, holdout=holdout
+        )
     return {int(who): sorted(rows.variant[rows.who == who].tolist()) for who in np.unique(rows.who).tolist()}
 
 
@@ -64,7 +66,7 @@ def test_a_holdout_counts_the_slates_that_others_decided() -> None:
     expose(experiment_id=7, variant="b", shopper_id=3, context=held)
     expose(experiment_id=7, variant="control", shopper_id=4, context={"share": 0.5})
     everyone = variant_hash("everyone")
-    assert read(9) == {1: [variant_hash("holdout")], 2: [everyone], 3: [everyone]}
+    assert read(9, holdout=True) == {1: [variant_hash("holdout")], 2: [everyone], 3: [everyone]}
     assert read(7) == {3: [variant_hash("b")], 4: [variant_hash("control")]}
 
 
