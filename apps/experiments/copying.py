@@ -2,6 +2,7 @@
 
 from django.utils.text import slugify
 
+from apps.experiments.design import CODES_TAKEN
 from apps.experiments.models import Experiment, Variant, VariantPublication
 
 
@@ -50,5 +51,6 @@ def code_free(name: str) -> str:
     """A code for this name that no experiment has."""
     stem = slugify(name)[:34].strip("-") or "experiment"
     taken = set(Experiment.objects.filter(code__startswith=stem).values_list("code", flat=True))
+    taken |= CODES_TAKEN
     tries = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 2))
     return next(one for one in tries if one not in taken)

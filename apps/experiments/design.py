@@ -15,6 +15,8 @@ from apps.experiments.models import BUCKETS, Correction, Experiment, ExperimentK
 from apps.metrics.feeds import FEED_DAYS, metric_fed
 from apps.metrics.units import unit_metrics
 
+# Words that stand where an experiment's code would in the addresses of pages.
+CODES_TAKEN = frozenset({"new", "files", "metrics", "peeking"})
 PLANNED_DAYS = 14
 EMAILS_MAX = 20
 METRICS_MAX = 30
@@ -210,6 +212,8 @@ def code_parse(field: str, value: Any) -> str:
         raise InvalidInput(field=field, value=value, remedy=remedy) from error
     if len(str(value)) > 40:
         raise InvalidInput(field=field, value=value, remedy="Use at most 40 characters.")
+    if field == "code" and value in CODES_TAKEN:
+        raise InvalidInput(field=field, value=value, remedy="A page has this name. Choose another code.")
     return str(value)
 
 

@@ -127,6 +127,9 @@ def test_codes_and_kinds_stay() -> None:
     made = experiment_make()
     assert refusal(experiment_update, experiment_id=made.pk, fields={"kind": "bandit"}).field == "kind"
     assert refusal(experiment_create, fields={"code": "no spaces", "name": "X"}).field == "code"
+    # an address of the staff site
+    assert refusal(experiment_create, fields={"code": "files", "name": "X"}).field == "code"
+    assert experiment_copy(actor=None, experiment_id=made.pk, name="Files").code == "files-2"
     assert refusal(experiment_create, fields={"code": "y", "name": "X", "kind": "guess"}).field == "kind"
     with pytest.raises(Conflict, match="already"):
         experiment_create(actor=None, fields={"code": made.code, "name": "X"})

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
-from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -15,8 +14,6 @@ from apps.experiments.models import BUCKETS, Experiment
 from apps.portal.forms.base import PortalForm
 from apps.portal.words.experiment_design import TEMPLATES
 
-# Addresses below /experiments/ that are no experiment's.
-RESERVED = frozenset({"new", "metrics", "files", "peeking"})
 RAMPS: dict[str, tuple[float, ...]] = {
     "careful": (0.01, 0.05, 0.10, 0.25, 0.50, 1.0),
     "quick": (0.10, 0.50, 1.0),
@@ -64,13 +61,6 @@ class IdeaForm(PortalForm):
         initial="blend",
         widget=forms.RadioSelect,
     )
-
-    def code_free(self) -> str:
-        """A code for the name that nothing else has; names without Latin letters get a number."""
-        stem = slugify(self.cleaned_data["name"])[:34].strip("-") or "experiment"
-        taken = {*RESERVED, *Experiment.objects.filter(code__startswith=stem).values_list("code", flat=True)}
-        numbered = (stem if n == 1 else f"{stem}-{n}" for n in range(1, len(taken) + 3))
-        return next(code for code in numbered if code not in taken)
 
 
 class AudienceForm(PortalForm):

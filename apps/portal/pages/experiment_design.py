@@ -7,6 +7,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from apps.core.errors import Conflict, NotFound, RecoPortalError
+from apps.experiments.copying import code_free
 from apps.experiments.deliveries import webhook_secret
 from apps.experiments.models import Experiment, ExperimentStatus
 from apps.experiments.selectors import experiment_get
@@ -40,7 +41,7 @@ def experiment_add(request: HttpRequest) -> HttpResponse:
         return _idea(request, None, form)
     facts = form.cleaned_data
     fields = {
-        "code": form.code_free(),
+        "code": code_free(form.cleaned_data["name"]),
         "name": facts["name"],
         "hypothesis": facts["hypothesis"],
         "kind": TEMPLATES[facts["template"]].kind,
