@@ -66,14 +66,14 @@ def compare(
         bare,
         difference=_difference(spec, control, treatment),
         relative=_relative(spec, control, treatment),
-        sequential=_sequential(spec, control, treatment, skew),
+        sequential=_sequential(spec, variant, control, treatment, skew),
     )
     if not whole:
         return found
     found = replace(
         found,
         bayes=_bayes(spec, metric, control, treatment),
-        guardrail=_guardrail(spec, metric, control, treatment, skew),
+        guardrail=_guardrail(spec, metric, variant, control, treatment, skew),
     )
     if control is plain[0] and treatment is plain[1]:
         return found
@@ -94,7 +94,7 @@ def _beside(
         treatment=raw[1].value,
         difference=before,
         relative=_relative(spec, *raw),
-        sequential=_sequential(spec, *raw, _skew(metric, *raw)),
+        sequential=_sequential(spec, found.variant, *raw, _skew(metric, *raw)),
     )
     left = new / old if old and new is not None else None
     cut = None if left is None else 1 - left * left
@@ -127,15 +127,22 @@ def _skew(metric: UnitMetricSpec, control: Arm, treatment: Arm) -> float | None:
     return found.skew if found.settled else None
 
 
-def _tuning(spec: Spec) -> float:
-    return sequential.tuned(spec.planned_units)
+def tuning_of(spec: Spec, variant: str) -> float:
+    """The units at which this pair's always-valid intervals are tightest: control's and the variant's part of
+    the planned ones.
+    """
+    shares = spec.planned_shares or spec.shares
+    total, pair = sum(shares.values()), shares.get(spec.control, 0.0) + shares.get(variant, 0.0)
+    return sequential.tuned(spec.planned_units * pair / total if spec.planned_units and total else None)
 
 
-def _sequential(spec: Spec, control: Arm, treatment: Arm, skew: float | None) -> Sequential | None:
+def _sequential(
+    spec: Spec, variant: str, control: Arm, treatment: Arm, skew: float | None
+) -> Sequential | None:
     found = frequentist.difference(control, treatment, spec.alpha)
     if skew is None or found.difference is None or found.se is None:
         return None
-    n, tuning = control.n + treatment.n, _tuning(spec)
+    n, tuning = control.n + treatment.n, tuning_of(spec, variant)
     whole = sequential.interval(found.difference, found.se, n, spec.alpha, tuning, skew=skew)
     if whole is None:
         return None
@@ -152,7 +159,7 @@ def _sequential(spec: Spec, control: Arm, treatment: Arm, skew: float | None) ->
 
 
 def _guardrail(
-    spec: Spec, metric: UnitMetricSpec, control: Arm, treatment: Arm, skew: float | None
+    spec: Spec, metric: UnitMetricSpec, variant: str, control: Arm, treatment: Arm, skew: float | None
 ) -> Guardrail | None:
     """Non-inferiority by one-sided always-valid bounds; None before there are any."""
     se_control, se_treatment = frequentist.standard_error(control), frequentist.standard_error(treatment)
@@ -161,9 +168,9 @@ def _guardrail(
     if se_control is None or se_treatment is None:
         return None
     arms = (control.value, se_control, treatment.value, se_treatment, control.n + treatment.n, spec.alpha)
-    covariance = frequentist.covariance(control, treatment)
-    lower = sequential.relative_bound(*arms, _tuning(spec), side="lower", covariance=covariance, skew=skew)
-    upper = sequential.relative_bound(*arms, _tuning(spec), side="upper", covariance=covariance, skew=skew)
+    covariance, tuning = frequentist.covariance(control, treatment), tuning_of(spec, variant)
+    lower = sequential.relative_bound(*arms, tuning, side="lower", covariance=covariance, skew=skew)
+    upper = sequential.relative_bound(*arms, tuning, side="upper", covariance=covariance, skew=skew)
     if lower is None or upper is None:
         return None
     margin = metric.margin or 0.0

@@ -14,6 +14,10 @@ The order of the questions is the policy:
 6. Every treatment's effect is smaller than what is worth having: keep control.
 7. The planned run is over: keep control. Else keep running.
 
+The fixed-horizon and the Bayesian view hold for one look at the planned end: what 4 to 6 conclude before it
+is told as "keep running", with the figures and why nothing is decided by them. Without a planned run (a file)
+the one look is this one.
+
 "Better", "worse" and "flat" are `Comparison.state`: by the experiment's view and after its correction.
 """
 
@@ -24,7 +28,7 @@ from collections.abc import Mapping, Sequence
 
 from scipy import special
 
-from apps.experiments.comparing import view_bounds
+from apps.experiments.comparing import tuning_of, view_bounds
 from apps.experiments.results import Comparison, MetricResult, Note, Spec, Srm, Verdict
 from apps.experiments.stats import sequential
 from apps.experiments.stats.srm import BLOCKED
@@ -65,12 +69,24 @@ def verdict(
     lost = tuple(note for found in failed.values() for note in found)
     better = sorted((one for one in alive if one.state == "better"), key=lambda one: -_gain(primary, one))
     if better:
-        return _won(spec, metrics, primary, better, lost, elapsed_days)
+        return _held(spec, _won(spec, metrics, primary, better, lost, elapsed_days), elapsed_days)
     if all(found.state == "worse" for found in alive):
         worst = max(usable, key=lambda one: abs(_gain(primary, one)))
         reasons = tuple(_primary_note(spec, primary, one) for one in alive) + lost
-        return Verdict("roll_back", worst.variant, reasons, _redesign([primary], {worst.variant: ()}))
-    return _undecided(spec, metrics, primary, alive, lost, units, elapsed_days)
+        said = Verdict("roll_back", worst.variant, reasons, _redesign([primary], {worst.variant: ()}))
+        return _held(spec, said, elapsed_days) if alive else said  # guardrails alone are always valid
+    return _held(spec, _undecided(spec, metrics, primary, alive, lost, units, elapsed_days), elapsed_days)
+
+
+def _held(spec: Spec, said: Verdict, elapsed_days: float | None) -> Verdict:
+    """The verdict; before the planned end "keep running" instead, in a view that is for one look."""
+    if spec.view == "sequential" or said.action == "keep_running":
+        return said
+    if spec.planned_days is None or elapsed_days is None or elapsed_days >= spec.planned_days:
+        return said
+    waits = Note("reason_before_end", {"days": round(elapsed_days, 2), "needed": spec.planned_days})
+    more = Note("change_days", {"days": round(spec.planned_days - elapsed_days, 2)})
+    return Verdict("keep_running", said.variant, (waits, *said.reasons), (more,))
 
 
 def strays(srm: Srm) -> dict[str, int]:
@@ -164,12 +180,14 @@ def _too_early(
     return Verdict("too_early", "", tuple(reasons), tuple(changes)) if reasons else None
 
 
-def units_needed(spec: Spec, difference: float, low: float, high: float, units: int) -> float | None:
+def units_needed(
+    spec: Spec, variant: str, difference: float, low: float, high: float, units: int
+) -> float | None:
     """How many units in all (both arms) the interval needs to leave out 0, if the difference stays.
 
     low and high: the fixed interval at `units` units; the spread of a unit is read from its width. The
-    sequential view asks its own interval, which is wider. None: further than TOO_FAR times the present units,
-    or never (no difference).
+    sequential view asks its own interval, which is wider, as this pair's plan tuned it. None: further
+    than TOO_FAR times the present units, or never (no difference).
     """
     se = (high - low) / (2 * float(special.ndtri(1 - spec.alpha / 2)))
     if difference == 0 or units < 2 or not math.isfinite(se):
@@ -181,7 +199,9 @@ def units_needed(spec: Spec, difference: float, low: float, high: float, units: 
         if spec.view != "sequential":
             return abs(difference) > (high - low) / 2 / math.sqrt(factor)
         total = units * factor
-        bounds = sequential.interval(difference, se / math.sqrt(factor), round(total), spec.alpha)
+        bounds = sequential.interval(
+            difference, se / math.sqrt(factor), round(total), spec.alpha, tuning_of(spec, variant)
+        )
         return bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
 
     if not clear(TOO_FAR):
@@ -203,7 +223,7 @@ def _more(
     value = found.relative.value if found.relative else None
     told = {"metric": primary.code, "variant": found.variant, "value": value}
     effect = found.difference
-    needed = units_needed(spec, effect.difference, effect.low, effect.high, now)
+    needed = units_needed(spec, found.variant, effect.difference, effect.low, effect.high, now)
     if needed is None:
         return (Note("change_too_far", {**told, "units": round(now * (TOO_FAR - 1))}),)
     more = max(1, math.ceil(needed - now))

@@ -93,6 +93,8 @@ NOTE_TEXTS: dict[str, str] = {
     "reason_secondary_worse": "%(metric)s is worse with %(variant)s: %(value)s (%(low)s to %(high)s).",
     "reason_secondary_better": "%(metric)s is better with %(variant)s: %(value)s (%(low)s to %(high)s).",
     "reason_planned_over": "The planned %(days)s days are over without a clear effect.",
+    "reason_before_end": "%(days)s of the planned %(needed)s days have passed. The figures of this view are"
+    " for one look at the end: until then nothing is decided by them.",
     "reason_best": "%(variant)s is the best of %(count)s variants that beat control.",
     # -- verdict: what would change it --
     "change_srm": "A split in the expected shares, once the cause is mended and the experiment restarted.",

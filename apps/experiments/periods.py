@@ -68,7 +68,10 @@ def table_stratified(whole: Table, tables: Sequence[Table]) -> Table:
 
 
 def spec_by_period(spec: Spec, counts: Sequence[Mapping[str, int]], periods: Sequence[Period]) -> Spec:
-    """The spec with the shares that units had on average. counts: units by variant in each period."""
+    """The spec with the shares that units had on average, and those of the plan, which no look has changed.
+
+    counts: units by variant in each period.
+    """
     sizes = [sum(one.values()) for one in counts]
     every = sum(sizes)
     if not every:
@@ -80,4 +83,4 @@ def spec_by_period(spec: Spec, counts: Sequence[Mapping[str, int]], periods: Seq
         / every
         for variant in spec.shares
     }
-    return replace(spec, shares=shares)
+    return replace(spec, shares=shares, planned_shares=periods[0].shares)

@@ -81,7 +81,8 @@ class Spec:
     """How an experiment is to be judged. `shares`: expected share of the units by variant, control too.
 
     planned_units: units in all, of a plan made before the first look (never those seen so far): the
-    sequential intervals are tightest there. prior_sd: of a normal prior of the relative change (0.3 doubts
+    sequential intervals are tightest at each pair's part of it, by planned_shares where `shares` are those
+    that a bandit came to give. prior_sd: of a normal prior of the relative change (0.3 doubts
     changes beyond 60 %); None: flat.
     """
 
@@ -98,6 +99,7 @@ class Spec:
     power: float = 0.8
     planned_days: float | None = None
     planned_units: int | None = None
+    planned_shares: Mapping[str, float] | None = None
     prior_mean: float = 0.0
     prior_sd: float | None = None
 

@@ -9,7 +9,7 @@ import pytest
 
 from apps.experiments.analysis import analyse
 from apps.experiments.decisions import TOO_FAR, units_needed
-from apps.experiments.results import Analysis, Spec, UnitMetricSpec, note_text
+from apps.experiments.results import Analysis, Spec, UnitMetricSpec, View, note_text
 from apps.experiments.stats import sequential
 from apps.experiments.stats.moments import Moments
 
@@ -221,7 +221,7 @@ def test_an_effect_of_next_to_nothing_is_not_worth_the_wait() -> None:
     (note,) = judged(SPEC, {"conversion": {"a": 0.1, "b": 0.1001}}).verdict.would_change
 
     assert note.code == "change_too_far"
-    assert units_needed(SPEC, 0.0, -1.0, 1.0, 1000) is None
+    assert units_needed(SPEC, "b", 0.0, -1.0, 1.0, 1000) is None
 
 
 @pytest.mark.parametrize("view", ["sequential", "fixed"])
@@ -229,7 +229,7 @@ def test_the_units_needed_just_clear_zero(view: str) -> None:
     spec = replace(SPEC, view="fixed") if view == "fixed" else SPEC
     se = 0.01
 
-    needed = units_needed(spec, 0.015, 0.015 - 1.959964 * se, 0.015 + 1.959964 * se, 10_000)
+    needed = units_needed(spec, "b", 0.015, 0.015 - 1.959964 * se, 0.015 + 1.959964 * se, 10_000)
 
     assert needed is not None
     assert 1 < needed / 10_000 < TOO_FAR
@@ -240,6 +240,63 @@ def test_the_units_needed_just_clear_zero(view: str) -> None:
         bounds = sequential.interval(0.015, later, needed, 0.05)
         assert bounds is not None
         assert bounds.low == pytest.approx(0, abs=1e-5)
+
+
+def test_the_units_needed_are_those_of_the_interval_that_the_plan_tuned() -> None:
+    """Of three planned arms a pair has two thirds of the units; a bandit's plan is that of its launch."""
+    se, planned = 0.01, 90_000
+    spec = replace(THREE, planned_units=planned)
+    fixed = (0.015 - 1.959964 * se, 0.015 + 1.959964 * se)
+
+    needed = units_needed(spec, "b", 0.015, *fixed, 10_000)
+
+    assert needed is not None
+    bounds = sequential.interval(0.015, se * (10_000 / needed) ** 0.5, needed, 0.05, planned * 2 / 3)
+    assert bounds is not None
+    assert bounds.low == pytest.approx(0, abs=1e-5)
+    unplanned = units_needed(THREE, "b", 0.015, *fixed, 10_000)
+    assert unplanned is not None
+    assert needed < 0.95 * unplanned
+    moved = replace(spec, shares={"a": 0.1, "b": 0.8, "c": 0.1}, planned_shares=THREE.shares)
+    assert units_needed(moved, "b", 0.015, *fixed, 10_000) == needed
+
+
+def test_each_pair_of_several_has_its_part_of_the_planned_units() -> None:
+    rates = {"conversion": {"a": 0.10, "b": 0.11, "c": 0.11}}
+    found = judged(replace(THREE, planned_units=300_000), rates).metrics[0].comparisons
+    pair = judged(replace(SPEC, planned_units=200_000), {"conversion": {"a": 0.10, "b": 0.11}})
+
+    assert found[0].sequential == found[1].sequential == pair.metrics[0].comparisons[0].sequential
+
+
+@pytest.mark.parametrize("view", ["fixed", "bayes"])
+@pytest.mark.parametrize(
+    ("b", "mde", "action"),
+    [(0.12, None, "ship"), (0.08, None, "roll_back"), (0.1001, 0.5, "keep_control")],
+)
+def test_a_view_for_one_look_decides_nothing_before_the_planned_end(
+    view: View, b: float, mde: float | None, action: str
+) -> None:
+    spec = replace(SPEC, view=view, planned_days=14, mde=mde)
+    rates = {"conversion": {"a": 0.10, "b": b}}
+
+    before, at_the_end = judged(spec, rates, days=13.9), judged(spec, rates, days=14)
+    unplanned = judged(replace(spec, planned_days=None), rates, days=13.9)
+    watched = judged(replace(spec, view="sequential"), rates, days=13.9)
+
+    assert said(before) == ("keep_running", "b")
+    assert reasons(before)[0] == "reason_before_end"
+    assert reasons(before)[1].startswith("reason_primary_")
+    assert changes(before) == ["change_days"]
+    assert [one.verdict.action for one in (at_the_end, unplanned, watched)] == [action] * 3
+
+
+@pytest.mark.parametrize("view", ["fixed", "bayes"])
+def test_a_failed_guardrail_does_not_wait_for_the_planned_end(view: View) -> None:
+    spec = replace(SPEC, metrics=(PRIMARY, GUARD), view=view, planned_days=28)
+    rates = {"conversion": {"a": 0.10, "b": 0.13}, "margin": {"a": 0.5, "b": 0.4}}
+
+    assert said(judged(spec, rates, days=3)) == ("roll_back", "b")
 
 
 def test_a_bayesian_view_acts_at_its_chance() -> None:

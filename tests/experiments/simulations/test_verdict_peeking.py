@@ -37,7 +37,7 @@ def counts(rng: np.random.Generator) -> list[dict[str, tuple[int, dict[str, int]
 
 
 @cache
-def acted(view: View) -> float:
+def acted(view: View, planned_days: int | None = DAYS) -> float:
     """The share of A/A experiments in which any look's verdict says ship or roll back."""
     rng = np.random.default_rng(1)
     spec = Spec(
@@ -46,7 +46,7 @@ def acted(view: View) -> float:
         metrics=METRICS,
         view=view,
         mde=0.05,
-        planned_days=DAYS,
+        planned_days=planned_days,
         planned_units=DAILY * DAYS,
     )
     found = 0
@@ -67,5 +67,9 @@ def test_the_sequential_verdict_acts_on_nothing_at_most_as_often_as_alpha() -> N
     assert acted("sequential") <= 0.05
 
 
-def test_the_fixed_verdict_read_so_often_does_not_hold_that() -> None:
-    assert acted("fixed") > 0.05
+def test_the_fixed_verdict_read_so_often_does_not_hold_that_without_a_planned_end() -> None:
+    assert acted("fixed", None) > 0.05
+
+
+def test_with_a_planned_end_it_acts_at_that_one_look() -> None:
+    assert acted("fixed") <= 0.08 < acted("fixed", None)
