@@ -123,7 +123,7 @@ def _skew(metric: UnitMetricSpec, control: Arm, treatment: Arm) -> float | None:
     """What the sequential interval needs for skewed arms; None: too few events for one."""
     if not isinstance(control, Moments) or not isinstance(treatment, Moments):
         return 0.0
-    found = sequential.small_sample(control, treatment, signed=metric.signed)
+    found = sequential.small_sample(control, treatment, signed=metric.signed, sparse=metric.sparse)
     return found.skew if found.settled else None
 
 

@@ -129,7 +129,15 @@ def metrics_of(experiment: Experiment, known: Mapping[str, UnitMetric]) -> tuple
         if roles.get(code) != "primary":
             roles[code] = "guardrail"
     return tuple(
-        UnitMetricSpec(code, known[code].kind, role, known[code].higher_is_better, margins.get(code))
+        UnitMetricSpec(
+            code,
+            known[code].kind,
+            role,
+            known[code].higher_is_better,
+            margins.get(code),
+            signed=known[code].signed,
+            sparse=known[code].signed,  # sums over what a shopper did: of most shoppers nothing
+        )
         for code, role in roles.items()
         if code in known
     )

@@ -64,8 +64,9 @@ Alarm = Literal["none", "warning", "blocked"]
 class UnitMetricSpec:
     """One metric as the analysis needs it. `margin`: the relative loss a guardrail still accepts (.02).
 
-    signed: values of a unit may be below 0 as a matter of course (a temperature, a score; not revenue with a
-    few returns), so that their mean says nothing of their spread.
+    signed: values of a unit may be below 0 as a matter of course (a temperature, a score, a margin), so that
+    their mean says nothing of their spread. sparse: besides, most units have no value at all (0), as of what
+    a shop's shoppers earn it.
     """
 
     code: str
@@ -74,6 +75,7 @@ class UnitMetricSpec:
     higher_is_better: bool = True
     margin: float | None = None
     signed: bool = False
+    sparse: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,12 @@ class UnitMetric:
         """The one or two measures it is made of."""
         return (self.numerator,) if self.denominator is None else (self.numerator, self.denominator)
 
+    @property
+    def signed(self) -> bool:
+        """Whether a unit's value can be below 0: margins, amounts net of returns, numbers events carry."""
+        able = self.numerator.net or self.numerator.value in {"margin", "value"}
+        return able and self.kind in {"mean", "revenue", "ratio"}
+
 
 BOUGHT = Measure(role="purchase")
 REVENUE = Measure(role="purchase", value="amount")

@@ -68,3 +68,17 @@ def test_a_shop_without_history_has_no_plan(shop: Shop) -> None:
     assert spec_of(made).planned_units is None
     made.log.all().delete()
     assert units_planned_at_launch(made) is None
+
+
+def test_what_can_fall_below_zero_is_judged_as_such(draft: Experiment) -> None:
+    draft.primary, draft.secondary = "conversion", ["revenue_per_shopper", "margin_per_shopper", "aov", "ctr"]
+    draft.save()
+    signed = {metric.code: metric.signed for metric in spec_of(draft).metrics}
+    assert signed == {
+        "conversion": False,
+        "revenue_per_shopper": True,
+        "margin_per_shopper": True,
+        "aov": True,
+        "ctr": False,
+    }
+    assert all(metric.sparse == metric.signed for metric in spec_of(draft).metrics)

@@ -53,6 +53,10 @@ SKEWNESS_OF_AN_EVENT = 3.0
 that are lognormal with spread s (3: s = 1.05). Sample skewness is no use here: it is too small just when it
 matters.
 """
+SKEWNESS_OF_A_RARE_UNIT = 45.0
+"""Skewness assumed of a unit's value where most have none and some may be below 0: about that of lognormal
+amounts that one unit in a hundred has. For means near 0 only, of which Kish's events say nothing.
+"""
 
 
 class Interval(NamedTuple):
@@ -322,15 +326,19 @@ def assumed_skewness(
         return np.where((k_c > 0) & (k_t > 0) & np.isfinite(skew), skew, np.inf)
 
 
-def small_sample(control: Moments, treatment: Moments, *, signed: bool = False) -> SmallSample:
+def small_sample(
+    control: Moments, treatment: Moments, *, signed: bool = False, sparse: bool = False
+) -> SmallSample:
     """What `interval` needs to be honest on these two arms. Give the moments as measured, before CUPED.
 
     Zeros and ones are told from their moments (variance = p (1 - p)) and are taken for less skewed than
     amounts. A ratio has the effective events of its numerator or its denominator, whichever are fewer.
     signed: the values can be below 0 (a temperature, a score) and their mean says nothing of their spread;
-    the events are then taken to be one for each SKEWNESS_OF_AN_EVENT squared units.
+    the events are then taken to be one for each SKEWNESS_OF_AN_EVENT squared units. sparse: they can be below
+    0, but most units have none at all (a margin); the events are then Kish's, at least those of a skewness of
+    SKEWNESS_OF_A_RARE_UNIT, so that a mean near 0 gets an interval some time.
     """
-    arms = [_arm(moments, signed) for moments in (control, treatment)]
+    arms = [_arm(moments, signed, sparse) for moments in (control, treatment)]
     (k_c, b, plain_c), (k_t, a, plain_t) = arms
     of_an_event = 1.0 if plain_c and plain_t else SKEWNESS_OF_AN_EVENT
     skew = float(assumed_skewness(k_c, k_t, b, a, of_an_event))
@@ -338,14 +346,16 @@ def small_sample(control: Moments, treatment: Moments, *, signed: bool = False) 
     return SmallSample(events, skew, events >= EVENTS_AT_LEAST and math.isfinite(skew))
 
 
-def _arm(moments: Moments, signed: bool) -> tuple[float, float, bool]:
+def _arm(moments: Moments, signed: bool, sparse: bool) -> tuple[float, float, bool]:
     """Effective events of an arm, the squared error of its value, whether its values are zeros and ones."""
     n = moments.n
     if n < 2:
         return 0.0, 0.0, False
-    if signed:
+    if signed and not sparse:
         return n / SKEWNESS_OF_AN_EVENT**2, moments.var_y / n, False
     events = float(effective_events(n, moments.mean_y, moments.var_y))
+    if sparse:
+        events = max(events, n * (SKEWNESS_OF_AN_EVENT / SKEWNESS_OF_A_RARE_UNIT) ** 2)
     if moments.is_ratio:
         line = moments.linear()
         denominator = float(effective_events(n, moments.mean_d, moments.var_d))

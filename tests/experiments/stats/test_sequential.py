@@ -203,6 +203,20 @@ def test_values_below_zero_are_taken_by_their_units() -> None:
     assert sequential.small_sample(arm, arm, signed=True).events == pytest.approx(100)
 
 
+def test_margins_near_zero_get_an_interval_but_no_sooner_than_rare_units_allow() -> None:
+    rng = np.random.default_rng(3)
+    paid = rng.random(6_000) < 0.04
+    lossy = Moments.of(np.where(paid, rng.lognormal(3, 1, 6_000) * 0.3 - 10, 0))
+    sound = Moments.of(np.where(paid, rng.lognormal(3, 1, 6_000) * 0.3, 0))
+
+    assert not sequential.small_sample(lossy, lossy).settled
+    found = sequential.small_sample(lossy, lossy, signed=True, sparse=True)
+    assert found.settled
+    assert found.events == pytest.approx(6_000 * (3 / 45) ** 2)
+    signed = sequential.small_sample(sound, sound, signed=True, sparse=True)
+    assert signed == sequential.small_sample(sound, sound)
+
+
 @pytest.mark.parametrize(("control", "treatment"), [(0.1, 0.12), (0.1, 0.08), (-4.0, -3.5), (-4.0, -5.0)])
 def test_relative_interval_solves_fiellers_equation(control: float, treatment: float) -> None:
     se_c, se_t, covariance, n = abs(control) / 40, abs(control) / 30, control**2 / 9_000, 6_000
