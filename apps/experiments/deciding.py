@@ -55,9 +55,9 @@ def experiment_decide(
 
     ship: what `variant` shows goes live on each placement, as a new publication whose note names the
     experiment; model versions it pinned are left to be promoted by hand. roll_back, keep_control: what is
-    live
-    stays. While the sample ratio blocks the verdict nothing is shipped, unless forced with a note that says
-    why. reason: facts to keep with the decision, such as the verdict's notes.
+    live stays. While the split (of all units, or within a segment) blocks the verdict nothing is shipped,
+    unless forced with a note that says why. reason: facts to keep with the decision, such as the verdict's
+    notes.
     """
     experiment = experiment_lock(experiment_id)
     if decision not in KINDS_OF_LOG:
@@ -74,7 +74,7 @@ def experiment_decide(
     winner: Variant | None = None
     if decision == Decision.SHIP:
         winner = _winner(experiment, variant)
-        facts["forced"] = _srm_pass(experiment, note, force)
+        facts["forced"] = _split_pass(experiment, note, force)
         facts["published"] = _ship(experiment, winner, note, actor)
         facts["pinned"] = _pinned(winner)
     elif decision == Decision.KEEP_CONTROL:
@@ -112,19 +112,21 @@ def _verdict(experiment: Experiment) -> dict[str, Any]:
     return {"verdict": readout.analysis.get("verdict"), "units": readout.units, "through": through}
 
 
-def _srm_pass(experiment: Experiment, note: str, force: bool) -> bool:
-    """Whether it is shipped by force. Conflict while the sample ratio blocks the verdict and nobody
-    forces.
+def _split_pass(experiment: Experiment, note: str, force: bool) -> bool:
+    """Whether it is shipped by force. Conflict while the split blocks the verdict, of all units or within a
+    segment, and nobody forces.
     """
     readout = Readout.objects.filter(experiment=experiment).first()
-    srm = (readout.analysis or {}).get("srm", {}) if readout else {}
-    if srm.get("alarm") != "blocked":
+    analysis = (readout.analysis or {}) if readout else {}
+    whole = (analysis.get("srm") or {}).get("alarm") == "blocked"
+    if not whole and (analysis.get("verdict") or {}).get("action") != "blocked":
         return False
     if not force:
+        where = "" if whole else " within a segment"
         raise Conflict(
-            f"{experiment.name!r}: the variants did not get their shares of units, so that its "
-            f"numbers can't be "
-            "trusted (Health). Find the cause and run it again, or ship it by force and say why."
+            f"{experiment.name!r}: the variants did not get their shares of units{where}, so that its "
+            f"numbers can't be trusted (Health). Find the cause and run it again, or ship it by force and "
+            f"say why."
         )
     if not note.strip():
         remedy = "Say why it is shipped although its numbers can't be trusted."

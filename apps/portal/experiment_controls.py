@@ -149,7 +149,7 @@ def _ship(experiment: Experiment, analysis: Analysis | None) -> Ask:
             _("The model versions it tried do not go live by this: promote them under Models, by hand.")
         )
     changes.append(_("It can be taken back from here while nobody publishes over it."))
-    blocked = analysis is not None and analysis.srm.alarm == "blocked"
+    blocked = analysis is not None and _split_broken(analysis)
     return Ask(
         SHIP,
         _("Ship a variant of “%(name)s”?") % {"name": experiment.name},
@@ -186,10 +186,15 @@ def _pins(experiment: Experiment) -> bool:
     return shown.exclude(versions={}).exists()
 
 
+def _split_broken(analysis: Analysis) -> bool:
+    """Of all units, or within a segment."""
+    return analysis.srm.alarm == "blocked" or analysis.verdict.action == "blocked"
+
+
 def _ship_warning(experiment: Experiment, analysis: Analysis | None) -> str:
     if analysis is None:
         return _("Nothing has been counted yet: there is no reason to ship it.")
-    if analysis.srm.alarm == "blocked":
+    if _split_broken(analysis):
         return _(
             "The split is broken, so nobody knows whether it is better. Say why you ship it all the same."
         )

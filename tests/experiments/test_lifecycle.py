@@ -207,11 +207,17 @@ def test_what_can_not_be_decided_is_refused_at_its_field() -> None:
     assert made.status == "running"
 
 
-def test_a_broken_sample_ratio_ships_nothing_but_by_force_with_a_reason() -> None:
+@pytest.mark.parametrize(
+    "analysis",
+    [
+        {"srm": {"alarm": "blocked"}, "verdict": {}},
+        {"srm": {"alarm": "none"}, "verdict": {"action": "blocked", "variant": ""}},
+    ],
+    ids=["of all units", "within a segment"],
+)
+def test_a_broken_sample_ratio_ships_nothing_but_by_force_with_a_reason(analysis: dict[str, Any]) -> None:
     made = experiment_run()
-    Readout.objects.create(
-        experiment=made, computed_at=clock.now(), analysis={"srm": {"alarm": "blocked"}, "verdict": {}}
-    )
+    Readout.objects.create(experiment=made, computed_at=clock.now(), analysis=analysis)
     assert "Health" in conflict(experiment_decide, made, decision="ship", variant="b")
     assert live("home").number == 1
     assert refused(experiment_decide, made, decision="ship", variant="b", force=True).field == "note"

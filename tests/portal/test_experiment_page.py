@@ -190,6 +190,19 @@ def test_a_broken_split_is_shipped_only_with_a_reason(
     assert "by force" in text_of(client, "/experiments/taste/log/")
 
 
+def test_a_split_broken_within_a_segment_is_shipped_only_with_a_reason(
+    running: Experiment, maya: User, client_of: ClientOf
+) -> None:
+    readout_store(running, analysis_sample("blocked"))
+    client = client_of(maya)
+    assert "Ship all the same" in client.get("/experiments/taste/act/ship/").content.decode()
+    refused = client.post("/experiments/taste/act/ship/now/", {"variant": "bold"}, headers=HTMX)
+    assert "Say why it is shipped" in refused.content.decode()
+    client.post("/experiments/taste/act/ship/now/", {"variant": "bold", "note": "We must"}, headers=HTMX)
+    running.refresh_from_db()
+    assert running.decision == "ship"
+
+
 def test_post_mortem_comes_at_the_end_and_keeps_what_was_learned(
     running: Experiment, maya: User, ana: User, client_of: ClientOf
 ) -> None:
