@@ -71,16 +71,18 @@ def test_a_draft_goes_only_by_its_name(browser: Client) -> None:
     assert not Experiment.objects.exists()
 
 
-def test_what_runs_is_paused_resumed_ended_and_never_deleted(browser: Client) -> None:
+def test_what_runs_is_never_deleted_and_pauses_by_the_dialog_of_its_page(browser: Client) -> None:
     made = launched()
     assert browser.get("/experiments/taste/ask/delete/").status_code == 404
-    for what, state in (("pause", "paused"), ("resume", "running"), ("end", "ended")):
-        assert browser.get(f"/experiments/taste/ask/{what}/").status_code == 200
-        assert browser.post(f"/experiments/taste/do/{what}/", {"note": "a sale"}).status_code == 302
-        made.refresh_from_db()
-        assert made.status == state
-    assert browser.post("/experiments/taste/do/resume/").status_code == 404
-    assert browser.get("/experiments/taste/ask/anything/").status_code == 404
+    assert "/experiments/taste/act/pause/" in browser.get("/experiments/").content.decode()
+    answer = browser.post("/experiments/taste/act/pause/now/", {"note": "a sale"})
+    assert answer["Location"] == "/experiments/taste/"
+    made.refresh_from_db()
+    assert made.status == "paused"
+    assert "/experiments/taste/act/resume/" in browser.get("/experiments/").content.decode()
+    for what in ("pause", "resume", "end", "anything"):  # one way only
+        assert browser.get(f"/experiments/taste/ask/{what}/").status_code == 404
+        assert browser.post(f"/experiments/taste/do/{what}/").status_code == 404
 
 
 def test_a_copy_is_a_draft_of_its_own(browser: Client) -> None:

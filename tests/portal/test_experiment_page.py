@@ -274,6 +274,17 @@ def test_peeking_shows_the_benchmarks_figures(ana: User, client_of: ClientOf) ->
     assert client_of(ana).get("/experiments/peeking/figures.csv").status_code == 200
 
 
+def test_the_page_leads_back_to_the_list_and_on_to_a_copy(
+    running: Experiment, ana: User, maya: User, client_of: ClientOf
+) -> None:
+    body = client_of(maya).get("/experiments/taste/").content.decode()
+    assert '<a class="rp-button" href="/experiments/">' in body
+    assert "/experiments/taste/ask/copy/" in body
+    looking = client_of(ana).get("/experiments/taste/").content.decode()
+    assert '<a class="rp-button" href="/experiments/">' in looking
+    assert "/ask/copy/" not in looking
+
+
 def test_each_kind_has_a_panel_of_its_own(running: Experiment, ana: User, client_of: ClientOf) -> None:
     client = client_of(ana)
     preference = {"clicking": 2_100, "share": 0.56, "preference": 0.12, "se": 0.018}

@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from apps.core.errors import NotFound, RecoPortalError
+from apps.core.errors import InvalidInput, NotFound, RecoPortalError
 from apps.experiments.learnings import learnings_set
 from apps.experiments.models import Experiment
 from apps.experiments.services import (
@@ -22,6 +22,7 @@ from apps.experiments.services import (
 from apps.portal.access import person
 from apps.portal.experiment_controls import DECISIONS, END, PAUSE, RAMP, RESUME, SHIP, UNDO, Ask, ask_of
 from apps.portal.experiment_page import analysis_of, experiment_get
+from apps.portal.forms.base import remedy_told
 from apps.portal.pages.shell import action, done, page, show
 
 _RUN: dict[str, tuple[Callable[..., Experiment], str | Promise]] = {
@@ -59,7 +60,7 @@ def experiment_act(request: HttpRequest, code: str, what: str) -> HttpResponse:
         said = _act(request, experiment, ask)
     except RecoPortalError as error:
         note = request.POST.get("note", "")
-        remedy = getattr(error, "remedy", error.message)
+        remedy = remedy_told(error) if isinstance(error, InvalidInput) else error.message
         return _dialog(request, experiment, ask, error=remedy, note=note)
     return done(request, "portal:experiment", said, experiment.code)
 

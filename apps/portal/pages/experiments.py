@@ -1,4 +1,7 @@
-"""Experiments: the list, and what can be done with one from anywhere: copy, delete, pause, resume, end."""
+"""Experiments: the list, and what is done with a design from anywhere: copy it, delete a draft.
+
+What is done with one that runs is in `experiment_actions`.
+"""
 
 from typing import Any
 
@@ -10,13 +13,7 @@ from django.utils.translation import gettext_lazy
 from apps.core.errors import NotFound, RecoPortalError
 from apps.experiments.models import Experiment
 from apps.experiments.selectors import experiment_get
-from apps.experiments.services import (
-    experiment_copy,
-    experiment_delete,
-    experiment_end,
-    experiment_pause,
-    experiment_resume,
-)
+from apps.experiments.services import experiment_copy, experiment_delete
 from apps.portal.access import can_change, locked_reason, person
 from apps.portal.experiment_lines import STATES, experiment_lines, experiments_found
 from apps.portal.forms.base import PortalForm
@@ -25,25 +22,13 @@ from apps.portal.pages.shell import action, done, page, show
 from apps.portal.words.experiments import status_words
 
 # What may be asked for in a dialog, and the states it is for.
-ASKED = {
-    "delete": ("draft",),
-    "copy": STATES,
-    "pause": ("running",),
-    "resume": ("paused",),
-    "end": ("running", "paused"),
-}
+ASKED = {"delete": ("draft",), "copy": STATES}
 
 
 class CopyForm(PortalForm):
     """What the copy is called."""
 
     name = forms.CharField(label=gettext_lazy("Name of the copy"), max_length=80)
-
-
-class EndForm(PortalForm):
-    """Why it ends, for the log."""
-
-    note = forms.CharField(label=gettext_lazy("Note for your colleagues"), max_length=300, required=False)
 
 
 @page
@@ -81,12 +66,9 @@ def _asked(what: str, experiment: Experiment) -> None:
 
 
 def _form(what: str, experiment: Experiment, data: Any = None) -> Any:
-    match what:
-        case "delete":
-            return NameForm(data, name=experiment.name)
-        case "copy":
-            return CopyForm(data, initial={"name": (_("%(name)s copy") % {"name": experiment.name})[:80]})
-    return EndForm(data)
+    if what == "delete":
+        return NameForm(data, name=experiment.name)
+    return CopyForm(data, initial={"name": (_("%(name)s copy") % {"name": experiment.name})[:80]})
 
 
 @page
@@ -103,7 +85,7 @@ def _dialog(request: HttpRequest, experiment: Experiment, what: str, form: Any) 
 
 @action("experiments")
 def experiment_do(request: HttpRequest, code: str, what: str) -> HttpResponse:
-    """Copy, delete, pause, resume or end."""
+    """Copy or delete."""
     experiment = experiment_get(code=code)
     _asked(what, experiment)
     form = _form(what, experiment, request.POST)
@@ -117,22 +99,11 @@ def experiment_do(request: HttpRequest, code: str, what: str) -> HttpResponse:
 
 
 def _done(request: HttpRequest, experiment: Experiment, what: str, facts: dict[str, Any]) -> HttpResponse:
-    actor, name = person(request), {"name": experiment.name}
-    match what:
-        case "delete":
-            experiment_delete(actor=actor, experiment_id=experiment.pk)
-            return done(request, "portal:experiments", _("The draft “%(name)s” is deleted.") % name)
-        case "copy":
-            copy = experiment_copy(actor=actor, experiment_id=experiment.pk, name=facts["name"])
-            text = _("“%(name)s” is a draft of its own.") % {"name": copy.name}
-            return done(request, "portal:experiment_design", text, copy.code)
-        case "pause":
-            experiment_pause(actor=actor, experiment_id=experiment.pk, note=facts["note"])
-            text = _("“%(name)s” is paused: everybody gets what is live.")
-        case "resume":
-            experiment_resume(actor=actor, experiment_id=experiment.pk, note=facts["note"])
-            text = _("“%(name)s” runs again; everybody keeps their variant.")
-        case _:
-            experiment_end(actor=actor, experiment_id=experiment.pk, note=facts["note"])
-            text = _("“%(name)s” is over. Decide what to make of it.")
-    return done(request, "portal:experiment", text % name, experiment.code)
+    actor = person(request)
+    if what == "delete":
+        experiment_delete(actor=actor, experiment_id=experiment.pk)
+        text = _("The draft “%(name)s” is deleted.") % {"name": experiment.name}
+        return done(request, "portal:experiments", text)
+    copy = experiment_copy(actor=actor, experiment_id=experiment.pk, name=facts["name"])
+    text = _("“%(name)s” is a draft of its own.") % {"name": copy.name}
+    return done(request, "portal:experiment_design", text, copy.code)
