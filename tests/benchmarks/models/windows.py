@@ -23,8 +23,9 @@ from apps.ml.evaluate import VARIANTS, Split, Truth, Variant, split_at, truth_of
 
 DAYS = 30
 TEST_WINDOWS = 3
-LESSONS = 2
-"""Windows before each test window that weights and rankers learn from; settings are chosen on the nearest."""
+LESSONS = 4
+"""Windows before each test window that weights and rankers learn from, as many as the automatic choice takes;
+settings are chosen on the nearest."""
 RETAIL_FILE = Path("online-retail") / "transactions.csv.gz"
 
 
