@@ -1,7 +1,8 @@
 """Remarks on an experiment as codes with values, and their English text. Imports no Django.
 
-A text names its values as %(name)s. The portal translates the same texts; how a value is written follows from
-its name alone (`note_values`), so that a translation needs nothing else.
+A text names its values as %(name)s; how many there are of a thing stands behind a colon, so that one needs no
+singular. The portal translates the same texts; how a value is written follows from its name alone
+(`note_values`), so that a translation needs nothing else.
 """
 
 from __future__ import annotations
@@ -32,26 +33,26 @@ NOTE_TEXTS: dict[str, str] = {
     " instead of %(expected)s). The results can't be trusted.",
     "srm_warning": "The variants' shares of units look unlikely (p = %(p)s; %(observed)s instead of"
     " %(expected)s). Find out why before you decide.",
-    "srm_stray": "%(count)s units were counted in %(variant)s, which should have none.",
+    "srm_stray": "Units counted in %(variant)s, which should have none: %(count)s.",
     "srm_segment": "In %(segment)s the variants' shares of units look wrong (p = %(p)s after correction).",
     "srm_sequential": "Watched from the start, the variants' shares of units have drifted (p = %(p)s).",
     "pre_exposure_bias": "%(variant)s already differed from control in %(metric)s before the experiment"
     " (%(value)s, p = %(p)s). Part of the effect may be older than the experiment.",
-    "multiple_exposure": "%(count)s units (%(share)s) saw more than one variant. They are left out.",
-    "multiple_exposure_high": "%(count)s units (%(share)s) saw more than one variant: more than chance or"
-    " shared devices explain. They are left out, which may bias what is left.",
-    "outliers_excluded": "%(count)s units were left out as outliers.",
-    "bots_excluded": "%(count)s units were left out as bots.",
-    "units_excluded": "%(count)s units were left out (%(reason)s).",
-    "winsorised": "%(metric)s: values above %(at)s (the %(percentile)s point of the positive values) count as"
-    " that value; %(count)s units.",
+    "multiple_exposure": "Units that saw more than one variant: %(count)s (%(share)s). They are left out.",
+    "multiple_exposure_high": "Units that saw more than one variant: %(count)s (%(share)s), more than chance"
+    " or shared devices explain. They are left out, which may bias what is left.",
+    "outliers_excluded": "Units left out as outliers: %(count)s.",
+    "bots_excluded": "Units left out as bots: %(count)s.",
+    "units_excluded": "Units left out (%(reason)s): %(count)s.",
+    "winsorised": "%(metric)s: values above %(at)s (the %(percentile)s point of the positive values) count"
+    " as that value; units cut: %(count)s.",
     # -- one metric --
     "no_data": "%(metric)s has no data for %(variant)s.",
     "no_variance": "%(metric)s has the same value for every unit: there is nothing to compare.",
     "all_zero": "%(metric)s is 0 for every unit. Check that it is recorded.",
     "control_zero": "%(metric)s is 0 in control, so that no relative change can be given.",
-    "small_sample": "%(metric)s: %(variant)s has %(units)s units; judge from %(needed)s.",
-    "few_conversions": "%(metric)s: %(variant)s has only %(count)s conversions or misses; the intervals are"
+    "small_sample": "%(metric)s: units of %(variant)s so far: %(units)s; judge from %(needed)s.",
+    "few_conversions": "%(metric)s: conversions or misses of %(variant)s: only %(count)s; the intervals are"
     " rough below %(needed)s.",
     "sequential_waits": "%(metric)s: too few events with %(variant)s or control for an interval that holds"
     " at every look.",
@@ -73,8 +74,8 @@ NOTE_TEXTS: dict[str, str] = {
     "reason_srm": "The split is broken (p = %(p)s): no verdict until the cause is found.",
     "reason_srm_segment": "In %(segment)s the split is broken (p = %(p)s after correction): no verdict until"
     " the cause is found.",
-    "reason_stray": "%(count)s units were counted in %(variant)s, which should have none: no verdict until"
-    " the cause is found.",
+    "reason_stray": "Units counted in %(variant)s, which should have none: %(count)s. No verdict until the"
+    " cause is found.",
     "reason_days": "It has run for %(days)s of at least %(needed)s days.",
     "reason_units": "%(variant)s has %(units)s of at least %(needed)s units.",
     "reason_no_primary": "The primary metric has no usable data yet.",
@@ -93,17 +94,17 @@ NOTE_TEXTS: dict[str, str] = {
     "reason_secondary_worse": "%(metric)s is worse with %(variant)s: %(value)s (%(low)s to %(high)s).",
     "reason_secondary_better": "%(metric)s is better with %(variant)s: %(value)s (%(low)s to %(high)s).",
     "reason_planned_over": "The planned %(days)s days are over without a clear effect.",
-    "reason_before_end": "%(days)s of the planned %(needed)s days have passed. The figures of this view are"
-    " for one look at the end: until then nothing is decided by them.",
+    "reason_before_end": "It has run for %(days)s of the planned %(needed)s days. The figures of this view"
+    " are for one look at the end: until then nothing is decided by them.",
     "reason_best": "%(variant)s is the best of %(count)s variants that beat control.",
     # -- verdict: what would change it --
     "change_srm": "A split in the expected shares, once the cause is mended and the experiment restarted.",
-    "change_days": "%(days)s more days of running.",
-    "change_units": "%(units)s more units for %(variant)s.",
-    "change_more": "About %(units)s more units (%(days)s days at the present rate), if the effect of"
-    " %(variant)s on %(metric)s stays at %(value)s.",
-    "change_more_units": "About %(units)s more units, if the effect of %(variant)s on %(metric)s stays at"
-    " %(value)s.",
+    "change_days": "More days of running: %(days)s.",
+    "change_units": "More units for %(variant)s: %(units)s.",
+    "change_more": "More units, if the effect of %(variant)s on %(metric)s stays at %(value)s: about"
+    " %(units)s (at the present rate, in days: %(days)s).",
+    "change_more_units": "More units, if the effect of %(variant)s on %(metric)s stays at %(value)s: about"
+    " %(units)s.",
     "change_too_far": "At the present effect of %(value)s on %(metric)s it would take more than"
     " %(units)s further units for %(variant)s: not worth the wait.",
     "change_guardrail": "Guardrail %(metric)s clearing its margin of %(margin)s with %(variant)s.",
@@ -113,28 +114,30 @@ NOTE_TEXTS: dict[str, str] = {
     "change_larger": "A new experiment with a bolder change: one of this size needs far more units.",
     "change_redesign": "A changed variant that no longer costs %(metric)s.",
     # -- reading files --
-    "file_rows_joined": "%(rows)s rows hold %(units)s units: rows of the same unit were added up.",
-    "file_blank_units": "%(rows)s rows name no unit (column %(column)s is empty). They are left out.",
-    "file_blank_variants": "%(rows)s rows name no variant (column %(column)s is empty). They are left out.",
-    "file_blank_values": "%(rows)s rows have no value for %(metric)s (column %(column)s). They count as 0.",
-    "file_blank_quantile": "%(units)s units have no value for %(metric)s (column %(column)s). They are left"
-    " out of this metric.",
-    "file_blank_covariate": "%(units)s units have no value in the covariate %(column)s. They count as"
+    "file_rows_joined": "Rows of the same unit were added up; rows: %(rows)s, units: %(units)s.",
+    "file_blank_units": "Rows that name no unit (column %(column)s is empty): %(rows)s. They are left out.",
+    "file_blank_variants": "Rows that name no variant (column %(column)s is empty): %(rows)s. They are left"
+    " out.",
+    "file_blank_values": "Rows without a value for %(metric)s (column %(column)s): %(rows)s. They count as"
+    " 0.",
+    "file_blank_quantile": "Units without a value for %(metric)s (column %(column)s): %(units)s. They are"
+    " left out of this metric.",
+    "file_blank_covariate": "Units without a value in the covariate %(column)s: %(units)s. They count as"
     " average.",
-    "file_blank_segments": "%(units)s units have no value for the segment %(column)s. They are in segment"
+    "file_blank_segments": "Units without a value for the segment %(column)s: %(units)s. They are in segment"
     " “unknown”.",
-    "file_negative": "%(rows)s rows of %(metric)s are negative. They are kept as returns.",
-    "file_zero_denominator": "%(metric)s: the denominator is 0 for %(units)s units. They count in the"
+    "file_negative": "Negative rows of %(metric)s: %(rows)s. They are kept as returns.",
+    "file_zero_denominator": "%(metric)s: units with a denominator of 0: %(units)s. They count in the"
     " numerator only.",
     "file_segments_folded": "%(column)s has %(count)s values: all but the %(kept)s commonest are in"
     " segment “other”.",
-    "file_dates_bad": "%(rows)s rows have no readable date (column %(column)s). They are in the totals, not"
-    " in the daily view.",
+    "file_dates_bad": "Rows without a readable date (column %(column)s): %(rows)s. They are in the totals,"
+    " not in the daily view.",
     "file_no_days": "Without dates the minimum run and the daily effects are not checked. Name the date"
     " column.",
-    "file_earlier_times": "%(count)s earlier times show how the result came about; the last one is the"
-    " result.",
-    "file_blank_summaries": "%(rows)s rows lack a count, mean or variance. They are left out.",
+    "file_earlier_times": "Earlier times, which show how the result came about: %(count)s; the last one is"
+    " the result.",
+    "file_blank_summaries": "Rows that lack a count, mean or variance: %(rows)s. They are left out.",
     "file_not_winsorised": "%(metric)s: a summary can't be winsorised; a few huge orders may decide it.",
     "file_shares_equal": "No expected shares were given: equal shares were assumed.",
     "file_srm_counts": "The summary's counts differ between metrics: the shares were checked on %(metric)s.",

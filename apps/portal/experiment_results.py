@@ -27,6 +27,8 @@ from apps.portal.words.experiments import (
 
 VIEWS = ("sequential", "fixed", "bayes")
 ROLES = ("primary", "secondary", "guardrail")
+# What CUPED took is told from this share of the variance on.
+CUT_AT_LEAST = 0.01
 Range = tuple[float | None, float | None]
 Said = Callable[[float | None], str]
 
@@ -167,7 +169,7 @@ def _row(metric: MetricResult, one: Comparison, faces: Faces, view: str) -> Row:
         p=p_value(_p(one, view)),
         chance=chance_words(one.bayes.chance_to_win) if one.bayes else formats.NO_DATA,
         loss=percent_short(one.bayes.expected_loss) if one.bayes else formats.NO_DATA,
-        cut=formats.percent(one.variance_cut, 0) if one.cuped and one.variance_cut is not None else "",
+        cut=formats.percent(one.variance_cut, 0) if _cut(one) else "",
         plain=_plain(one, view),
         state=state_words(one.state),
         guardrail=guardrail_words(guard.state) if guard else None,
@@ -177,10 +179,15 @@ def _row(metric: MetricResult, one: Comparison, faces: Faces, view: str) -> Row:
     )
 
 
+def _cut(one: Comparison) -> bool:
+    """Whether CUPED took enough of the variance to speak of."""
+    return one.cuped and one.variance_cut is not None and one.variance_cut >= CUT_AT_LEAST
+
+
 def _plain(one: Comparison, view: str) -> str:
     """The relative change as it was before CUPED, with the interval of the view."""
     plain = one.unadjusted
-    if plain is None or plain.relative is None or view == "bayes":
+    if plain is None or plain.relative is None or view == "bayes" or not _cut(one):
         return ""
     ends: Range = (plain.relative.low, plain.relative.high)
     if view == "sequential" and plain.sequential is not None:

@@ -157,6 +157,13 @@ def test_texts_name_their_values() -> None:
         assert note_text(Note(code, dict.fromkeys(names, 0.5))), code
 
 
+def test_texts_read_well_with_one_of_a_thing() -> None:
+    for code, text in NOTE_TEXTS.items():
+        names = dict.fromkeys(re.findall(r"%\((\w+)\)s", text), 1)
+        said = note_text(Note(code, {**names, "needed": 2}))
+        assert not re.search(r"\b1 (more |earlier )?(units|rows|times|conversions)\b", said), said
+
+
 def test_values_are_written_by_their_names() -> None:
     params = {"count": 12345, "share": 0.0123, "p": 0.00001, "value": 0.031, "observed": {"a": 10, "b": 2000}}
 

@@ -38,7 +38,7 @@ def units(count: int = 4_000) -> pd.DataFrame:
             "day": pd.to_datetime("2026-03-01") + pd.to_timedelta(random.integers(0, 9, count), "D"),
             "bought": bought.astype(int),
             "revenue": np.where(bought, random.gamma(2, 20, count), 0).round(2),
-            "pre_revenue": random.gamma(2, 5, count).round(2),
+            "pre_revenue": np.where(bought, random.gamma(2, 20, count), random.gamma(2, 5, count)).round(2),
             "clicks": random.poisson(2, count),
             "region": random.choice(["North", "South"], count),
         }

@@ -105,6 +105,15 @@ def test_rows_follow_the_view_and_say_what_cuped_did() -> None:
     assert "count as that value" in guard.remarks[0]
 
 
+@pytest.mark.parametrize(("took", "told"), [(0.012, "1%"), (0.004, ""), (-0.02, "")])
+def test_what_cuped_took_is_told_only_where_it_took_something(took: float, told: str) -> None:
+    metric = analysis_sample().metrics[0]
+    one = replace(metric.comparisons[0], variance_cut=took)
+    row = groups_of([replace(metric, comparisons=(one,))], FACES, "fixed")[0].rows[0]
+    assert row.cut == told
+    assert bool(row.plain) == bool(told)
+
+
 def test_verdict_is_told_with_reasons_and_doubts() -> None:
     shown = verdict_shown(analysis_sample(), FACES)
     assert shown.told.words == "Ship Bold blend"
