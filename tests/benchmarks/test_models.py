@@ -88,11 +88,13 @@ def test_only_products_bought_by_known_customers_are_data(shop: Dataset) -> None
 
 
 def test_a_cancelled_purchase_stands_until_it_is_cancelled(windows: list[Window]) -> None:
-    cancelled_at = pd.Timestamp("2011-06-20 10:00", tz="Europe/London").timestamp()
+    bought_at, cancelled_at = (
+        pd.Timestamp(day, tz="Europe/London").timestamp() for day in ("2011-01-02 10:00", "2011-06-20 10:00")
+    )
     for window in windows:
         item = int(window.split.train.catalogue.index[window.split.train.catalogue["sku"] == "99999"][0])
         stands = item in window.split.train.item_ids
-        assert stands == (window.split.cut <= cancelled_at)
+        assert stands == (bought_at < window.split.cut <= cancelled_at)
 
 
 def test_peers_get_the_events_before_the_cut_and_all_users_to_serve(

@@ -126,7 +126,7 @@ def online_retail(file: Path) -> Dataset:
 
 def rolling(dataset: Dataset, count: int = TEST_WINDOWS + LESSONS, days: float = DAYS) -> list[Window]:
     """Windows from the last backwards; the first `TEST_WINDOWS` are tests, each followed by its validation
-    window and by one more to learn from.
+    window and by more to learn from.
     """
     windows = []
     until = np.inf
