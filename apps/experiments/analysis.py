@@ -158,12 +158,15 @@ def table_counts(table: Table) -> dict[str, int]:
 
 
 def _cuped(spec: Spec, table: Table) -> dict[str, Mapping[str, Arm]]:
-    """The table with each metric adjusted for its covariate, where it has one and the experiment wants it."""
+    """The table with each metric adjusted for its covariate, where it has one and the experiment wants it.
+
+    Control stays as measured, so that what is relative is relative to what control truly had.
+    """
     found: dict[str, Mapping[str, Arm]] = {}
     for metric, arms in table.items():
         moments = {variant: arm for variant, arm in arms.items() if isinstance(arm, Moments)}
         wanted = spec.cuped and len(moments) == len(arms) and any(arm.var_x > 0 for arm in moments.values())
-        found[metric] = cuped_adjusted(moments) if wanted else arms
+        found[metric] = cuped_adjusted(moments, spec.control) if wanted else arms
     return found
 
 

@@ -48,12 +48,14 @@ def compare(
     """
     control, treatment = arms.get(spec.control), arms.get(variant)
     plain = raw.get(spec.control), raw.get(variant)
+    if _impossible(metric, treatment, plain[1]):
+        control, treatment = plain
     bare = Comparison(
         variant=variant,
         n_control=control.n if control else 0,
         n_treatment=treatment.n if treatment else 0,
-        control=control.value if control else None,
-        treatment=treatment.value if treatment else None,
+        control=plain[0].value if plain[0] else None,
+        treatment=plain[1].value if plain[1] else None,
         difference=None,
         relative=None,
         sequential=None,
@@ -78,6 +80,16 @@ def compare(
     if control is plain[0] and treatment is plain[1]:
         return found
     return _beside(replace(found, cuped=True), spec, metric, (control, treatment), (plain[0], plain[1]))
+
+
+def _impossible(metric: UnitMetricSpec, adjusted: Arm | None, raw: Arm | None) -> bool:
+    """Whether CUPED brought an arm below 0 where nothing can be: with a handful of events, of which it knows
+    nothing. A change of less than -100 % would follow.
+    """
+    if adjusted is None or raw is None or adjusted.value is None or raw.value is None:
+        return False
+    dense = metric.signed and not metric.sparse
+    return not dense and adjusted.value < 0 <= raw.value
 
 
 def _beside(
@@ -263,7 +275,7 @@ def _warnings(spec: Spec, metric: UnitMetricSpec, found: Comparison) -> list[Not
                     {"metric": metric.code, "variant": variant, "units": n, "needed": spec.min_units},
                 )
             )
-        elif metric.kind == "proportion" and not found.cuped:
+        elif metric.kind == "proportion":
             fewer = round(min(value, 1 - value) * n)
             if fewer < CONVERSIONS_AT_LEAST:
                 few = {

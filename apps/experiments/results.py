@@ -192,9 +192,11 @@ class Guardrail:
 class Comparison:
     """One treatment against control for one metric.
 
-    With `cuped`, all numbers are adjusted, `unadjusted` holds the plain ones and `variance_cut` the share of
-    the variance that went. `state` is in the sense of the metric (fewer returns are "better"), by the
-    experiment's view and after its correction. `p_adjusted` corrects the p-value of the view.
+    control and treatment are the arms' values as measured. With `cuped`, differences and changes are adjusted
+    (the change is the adjusted difference over control as measured), `unadjusted` holds the plain ones and
+    `variance_cut` the share of the variance that went. `state` is in the sense of the metric (fewer returns
+    are "better"), by the experiment's view and after its correction. `p_adjusted` corrects the p-value of the
+    view.
     """
 
     variant: str

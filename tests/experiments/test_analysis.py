@@ -119,6 +119,42 @@ def test_cuped_stands_beside_the_plain_comparison() -> None:
     )
 
 
+def test_arms_are_shown_as_measured_and_changes_are_over_control_as_measured() -> None:
+    rng = np.random.default_rng(6)
+    before = np.array([[0.0], [2.0]]) + rng.gamma(2, 5, (2, 500))
+    now = before + rng.normal(0, 3, before.shape)
+    spec = replace(SPEC, metrics=(UnitMetricSpec("value", "mean", "primary"),))
+    table = {"value": {name: Moments.of(now[at], x=before[at]) for at, name in enumerate("ab")}}
+
+    one = first(analysed(spec, table), "value")
+
+    assert one.cuped
+    assert (one.control, one.treatment) == pytest.approx((now[0].mean(), now[1].mean()))
+    assert one.difference is not None
+    assert one.relative is not None
+    assert abs(one.difference.difference) < 0.5 * (now[1].mean() - now[0].mean())
+    assert one.relative.value == pytest.approx(one.difference.difference / now[0].mean())
+
+
+def test_cuped_never_brings_an_arm_below_zero_where_nothing_can_be() -> None:
+    """Two conversions of three hundred, by units that used to convert less than control's did."""
+    before = np.zeros((2, 300))
+    before[0, :90] = before[1, :10] = 1
+    now = np.zeros((2, 300))
+    now[0, :2], now[1, :40] = 1, 1
+    table = {"conversion": {"a": Moments.of(now[1], x=before[0]), "b": Moments.of(now[0], x=before[1])}}
+    turned = {"conversion": {"a": Moments.of(now[1], x=before[1]), "b": Moments.of(now[0], x=before[0])}}
+
+    plain, cuped = first(analysed(SPEC, table)), first(analysed(SPEC, turned))
+    signed = replace(SPEC, metrics=(replace(CONVERSION, signed=True),))
+
+    assert cuped.relative is not None
+    assert not cuped.cuped
+    assert cuped.relative.value == pytest.approx(2 / 40 - 1)
+    assert plain.cuped
+    assert first(analysed(signed, turned)).cuped
+
+
 def test_the_primary_metric_is_a_family_of_its_own() -> None:
     spec = Spec("a", {"a": 0.25, "b": 0.25, "c": 0.25, "d": 0.25}, (CONVERSION, REVENUE), view="fixed")
     primary = arms(a=(1000, 10000), b=(1090, 10000), c=(1085, 10000), d=(1150, 10000))

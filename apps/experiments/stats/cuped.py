@@ -39,13 +39,13 @@ class Stratified:
     strata: int
 
 
-def adjusted(arms: Mapping[str, Moments]) -> Mapping[str, Moments]:
+def adjusted(arms: Mapping[str, Moments], base: str = "") -> Mapping[str, Moments]:
     """The arms with their means adjusted for the covariate; see `adjustment`."""
-    return adjustment(arms).arms
+    return adjustment(arms, base).arms
 
 
-def adjustment(arms: Mapping[str, Moments]) -> Adjustment:
-    """CUPED with one theta for all arms: y - theta (x - mean of x over all arms).
+def adjustment(arms: Mapping[str, Moments], base: str = "") -> Adjustment:
+    """CUPED with one theta for all arms: y - theta (x - mean of x over all arms, or over the arm `base`).
 
     theta = sum (n_a - 1) cov_a(y, x) / sum (n_a - 1) var_a(x): pooled *within* the arms, so that it is the
     slope of the analysis of covariance (y on arm and x), and a large effect can't leak into it. gbstats takes
@@ -71,8 +71,14 @@ def adjustment(arms: Mapping[str, Moments]) -> Adjustment:
     correlation = max(-1.0, min(1.0, together / math.sqrt(whole_x) / math.sqrt(whole_y)))
     centre = sum(line.n * line.mean_x for line in lines.values()) / units
     variance = whole_x / sum(freedom.values())
+    if base in lines and lines[base].n:
+        found = {
+            name: _beside(line, theta, lines[base], of_base=name == base) for name, line in lines.items()
+        }
+    else:
+        found = {name: _adjusted(line, theta, centre, variance, units) for name, line in lines.items()}
     return Adjustment(
-        {name: _adjusted(line, theta, centre, variance, units) for name, line in lines.items()},
+        found,
         theta,
         correlation,
         correlation * correlation,
@@ -155,6 +161,20 @@ def _adjusted(line: Moments, theta: float, centre: float, variance: float, units
         mean_y=line.mean_y - theta * (line.mean_x - centre),
         var_y=positive(whole - 2.0 * theta * line.cov_xy, whole),
         shared=theta * (line.cov_xy - theta * line.var_x + 0.5 * theta * variance) / units,
+    )
+
+
+def _beside(line: Moments, theta: float, base: Moments, *, of_base: bool) -> Moments:
+    """One arm, its covariate centred on the base's."""
+    if not line.n:
+        return line
+    whole = line.var_y + theta * theta * line.var_x
+    shared = theta * theta * base.var_x
+    return Moments(
+        n=line.n,
+        mean_y=line.mean_y - theta * (line.mean_x - base.mean_x),
+        var_y=positive(whole - 2.0 * theta * line.cov_xy, whole),
+        shared=(2.0 * theta * base.cov_xy - shared if of_base else shared) / 2.0 / base.n,
     )
 
 

@@ -116,6 +116,25 @@ def test_shared_is_what_the_pooled_covariate_adds() -> None:
     assert difference(control, treatment).se == pytest.approx(math.sqrt(apart), rel=1e-9)
 
 
+def test_a_base_stays_as_measured_and_differences_stay_as_they_are() -> None:
+    rng = np.random.default_rng(3)
+    sides = [arm(rng, 300, 0.0), arm(rng, 200, 0.5, slope=1.4)]
+    arms = {str(at): Moments.of(y, x=x) for at, (y, x) in enumerate(sides)}
+    pooled, found = adjustment(arms), adjustment(arms, "0")
+    control, treatment = found.arms["0"], found.arms["1"]
+    matrix = np.zeros((4, 4))
+    matrix[:2, :2], matrix[2:, 2:] = (np.cov(np.stack(pair)) / pair[0].size for pair in sides)
+    rows = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, found.theta, 1.0, -found.theta]])
+    expected = rows @ matrix @ rows.T
+    assert control.mean_y == pytest.approx(float(sides[0][0].mean()))
+    assert standard_error(control) == pytest.approx(math.sqrt(expected[0, 0]))
+    assert standard_error(treatment) == pytest.approx(math.sqrt(expected[1, 1]))
+    assert covariance(control, treatment) == pytest.approx(expected[0, 1])
+    was, now = difference(pooled.arms["0"], pooled.arms["1"]), difference(control, treatment)
+    assert (now.difference, now.se, now.df) == (pytest.approx(was.difference), was.se, was.df)
+    assert adjustment(arms, "gone") == pooled
+
+
 @given(st.floats(-100, 100), st.floats(0.01, 100))
 def test_shift_and_scale_of_the_covariate_are_no_matter(shift: float, scale: float) -> None:
     rng = np.random.default_rng(1)
