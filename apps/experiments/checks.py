@@ -17,13 +17,13 @@ CHECK_TEXTS: Mapping[str, str] = {
     "shares_sum": "The variants' shares sum to %(sum)s, not to 1. Change one.",
     "variant_equal": "%(variant)s shows the same as %(other)s. Change its weights, rules, page "
     "size or versions.",
-    "variants_differ": "All %(count)s variants show something else.",
+    "variants_differ": "No two variants show the same.",
     "feature": "No placement of ours: the storefront asks who has which variant and shows its own.",
     "variant_incomplete": "%(variant)s shows nothing on %(placement)s. Save the variants again.",
     "publication_unreadable": "%(variant)s: publication %(number)s of %(placement)s can't be used "
     "(%(reason)s)."
     " Make the variant again.",
-    "publications": "All %(count)s publications can be read.",
+    "publications": "What each variant shows can be read.",
     "live_moved": "%(placement)s: publication %(live)s went live after the variants were made from "
     "%(number)s."
     " Control will be what is live; look at the variants again.",
@@ -46,7 +46,7 @@ CHECK_TEXTS: Mapping[str, str] = {
     "primary_fed": "%(events)s events of the last %(days)s days feed %(metric)s.",
     "guardrails_none": "Nothing is guarded: a harmful variant would go on until somebody looks.",
     "guardrails_by_hand": "A failed guardrail only warns: rolling back by itself is off.",
-    "guardrails": "%(count)s guardrails roll back by themselves.",
+    "guardrails": "Guardrails that roll it back by themselves: %(count)s.",
     # -- how long --
     "end_past": "It would end before it starts (%(ends_at)s). Choose a later end, or none.",
     "end_early": "It ends after %(days)s days, before the least run of %(min_days)s: there would "
@@ -57,6 +57,8 @@ CHECK_TEXTS: Mapping[str, str] = {
     "look earlier.",
     "power_low": "A change of %(mde)s takes %(days)s days to see; %(planned_days)s are planned. "
     "Those show %(seen)s.",
+    "power_low_blind": "A change of %(mde)s takes %(days)s days to see; %(planned_days)s are planned, "
+    "too few to show any change.",
     "power_never": "The shop's traffic never shows a change of %(mde)s. In %(planned_days)s days "
     "it shows %(seen)s.",
     "power": "A change of %(mde)s is seen after %(days)s of the %(planned_days)s days, with %(units)s units.",
@@ -85,5 +87,6 @@ class LaunchCheck:
 
     @property
     def text(self) -> str:
-        """In English."""
-        return CHECK_TEXTS[self.code] % self.params
+        """In English; bounds of a slice, in buckets of 10,000, in per cent."""
+        slices = {name: f"{self.params[name] / 100:g}%" for name in ("from", "to") if name in self.params}
+        return CHECK_TEXTS[self.code] % (dict(self.params) | slices)

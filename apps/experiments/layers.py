@@ -91,9 +91,14 @@ def slice_find(layer: Layer, width: int = BUCKETS, *, besides: Experiment | None
     return max(free, key=lambda one: one[1] - one[0], default=None)
 
 
+def _slice_words(start: int, end: int) -> str:
+    """A slice in per cent, as the design asks for it: 0% to 50%."""
+    return f"{100 * start / BUCKETS:g}% to {100 * end / BUCKETS:g}%"
+
+
 def free_words(layer: Layer, *, besides: Experiment | None = None) -> str:
     """What is free of a layer, for a remedy."""
-    free = [f"{start} to {end}" for start, end in slices_free(layer, besides=besides)]
+    free = [_slice_words(start, end) for start, end in slices_free(layer, besides=besides)]
     return f"Free in {layer.name}: {', '.join(free)}." if free else f"Nothing is free in {layer.name}."
 
 
@@ -129,10 +134,11 @@ def slice_check(experiment: Experiment, placement_ids: Collection[int]) -> None:
     clash = slice_clash(experiment)
     if clash is not None:
         free = free_words(experiment.layer, besides=experiment)
+        held = _slice_words(clash.layer_from, clash.layer_to)
         raise InvalidInput(
             field="layer_from",
             value=f"{experiment.layer_from} to {experiment.layer_to}",
-            remedy=f"{clash.name} holds {clash.layer_from} to {clash.layer_to} of this layer. {free} "
+            remedy=f"{clash.name} holds {held} of this layer. {free} "
             "Take a free slice or another layer, or end that experiment.",
         )
     met = placement_clash(experiment, placement_ids)

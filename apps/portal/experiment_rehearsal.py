@@ -26,7 +26,8 @@ def _power_check(experiment: Experiment) -> LaunchCheck:
     if sample is None or days is None:
         return LaunchCheck("power_never", "warn", params, "mde")
     if days > asked.planned:
-        return LaunchCheck("power_low", "warn", params | {"days": days}, "planned_days")
+        code = "power_low_blind" if params["seen"] is None else "power_low"
+        return LaunchCheck(code, "warn", params | {"days": days}, "planned_days")
     return LaunchCheck("power", "ok", params | {"days": days, "units": sample.total})
 
 

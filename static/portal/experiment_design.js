@@ -89,7 +89,8 @@ window.addEventListener("beforeunload", (event) => {
 
 // The first thing that is wrong, for eyes and ears.
 function wrong() {
-    const field = document.querySelector("#design-form [aria-invalid=true]:not(fieldset), #metric-form [aria-invalid=true]:not(fieldset)");
+    const found = document.querySelector("#design-form [aria-invalid=true], #metric-form [aria-invalid=true]");
+    const field = found?.matches("fieldset") ? found.querySelector("input") : found;
     if (!field) return;
     field.closest("details")?.setAttribute("open", "");
     field.focus();

@@ -81,7 +81,7 @@ def test_an_experiment_is_designed_and_launched(
     page.get_by_role("button", name="Metrics").click()
     expect(page.get_by_label("The metric that decides")).to_have_value("cart_rate")
     go_on(page, "Check and launch")
-    expect(page.get_by_text("All 2 variants show something else.")).to_be_visible()
+    expect(page.get_by_text("No two variants show the same.")).to_be_visible()
     expect(page.locator("#check-history")).to_contain_text("Too little history")
     assert grave_findings(page) == []
     page.get_by_role("button", name="Launch").press("Enter")

@@ -139,7 +139,7 @@ def test_overlapping_slices_of_one_layer_are_refused() -> None:
     Experiment.objects.filter(pk=other.pk).update(layer_from=5_000, layer_to=9_000)
     other.refresh_from_db()
     found = stop_of(other)
-    assert (found.field, "0 to 2000, 6000 to 10000" in found.remedy) == ("layer_from", True)
+    assert (found.field, "0% to 20%, 60% to 100%" in found.remedy) == ("layer_from", True)
     with pytest.raises(InvalidInput) as caught:
         experiment_update(actor=None, experiment_id=other.pk, fields={"layer_from": 0, "layer_to": 2_001})
     assert caught.value.field == "layer_from"

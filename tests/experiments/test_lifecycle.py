@@ -93,7 +93,7 @@ def kinds(made: Experiment) -> list[str]:
 def test_a_pause_keeps_the_slice_and_resuming_goes_on(maya: User) -> None:
     made = experiment_run()
     assert experiment_pause(actor=maya, experiment_id=made.pk, note="Stock").status == "paused"
-    with pytest.raises(InvalidInput, match="holds 0 to 10000"):
+    with pytest.raises(InvalidInput, match="holds 0% to 100%"):
         experiment_launch(actor=None, experiment_id=_clashing(made).pk)
     again = experiment_resume(actor=maya, experiment_id=made.pk)
     assert (again.status, again.salt) == ("running", made.salt)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from apps.accounts.models import User
 from apps.experiments.models import Experiment, ExperimentStatus, VariantPublication
-from apps.experiments.services import experiment_launch
+from apps.experiments.services import experiment_launch, variants_set
 from apps.merchandising.models import Publication
 from apps.merchandising.services import draft_save
 from tests.portal.experiment_forms import IDEA, audience_form, draft_make, metrics_form, variants_form
@@ -44,7 +44,7 @@ def test_five_steps_design_and_launch(browser: Client, shop: SmallShop) -> None:
         assert answer["Location"] == f"/experiments/more-taste/design/{after}/"
     body = browser.get("/experiments/more-taste/design/check/").content.decode()
     assert "50% “As it is”, 50% “Taste” of the shoppers" in body
-    assert "All 2 variants show something else." in body
+    assert "No two variants show the same." in body
     assert browser.post("/experiments/more-taste/design/launch/").status_code == 302
     made = Experiment.objects.get(code="more-taste")
     assert (made.status, made.traffic, made.primary) == ("running", 0.01, "cart_rate")
@@ -176,7 +176,7 @@ def test_a_slice_that_is_taken_is_shown_and_refused(browser: Client) -> None:
     assert "0% to 60%" in body
     assert "60% to 100%" in body
     body = browser.post("/experiments/taste/design/audience/save/", audience_form()).content.decode()
-    assert "Free in Main: 6000 to 10000." in body
+    assert "Other holds 0% to 60% of this layer. Free in Main: 60% to 100%." in body
     assert Experiment.objects.get(code="taste").layer_from == 6_000
 
 
@@ -244,7 +244,7 @@ def test_an_interleaving_asks_for_a_placement_and_a_switchback_for_no_slice(brow
 
 def test_a_feature_needs_no_placement(browser: Client) -> None:
     browser.post("/experiments/new/save/", IDEA | {"template": "feature"})
-    form = variants_form(placements="")
+    form = variants_form(placements="", template="feature")
     assert browser.post("/experiments/more-taste/design/variants/save/", form).status_code == 302
     body = browser.get("/experiments/more-taste/design/check/").content.decode()
     assert "the storefront asks who has which variant" in body
@@ -286,3 +286,25 @@ def test_an_end_that_comes_is_kept_in_the_shops_time(browser: Client) -> None:
         browser.post("/experiments/taste/design/metrics/save/", metrics_form(ends_at=end)).status_code == 302
     )
     assert f'value="{end}"' in browser.get("/experiments/taste/design/metrics/").content.decode()
+
+
+def test_a_test_of_a_placement_is_not_saved_without_one(browser: Client) -> None:
+    browser.post("/experiments/new/save/", IDEA)
+    form = variants_form(placements="")
+    body = browser.post("/experiments/more-taste/design/variants/save/", form).content.decode()
+    assert "Tick at least one placement." in body
+    assert not Experiment.objects.get().variants.exists()
+
+
+def test_a_draft_is_told_by_what_its_variant_changes(browser: Client) -> None:
+    made = draft_make(weight=None)
+    blends = {"home": {"from": "live", "page_size": 20}}
+    variants = [
+        {"code": "control", "name": "As it is", "share": 0.5, "is_control": True},
+        {"code": "b", "name": "Twenty", "share": 0.5, "is_control": False, "blends": blends},
+    ]
+    variants_set(actor=None, experiment_id=made.pk, variants=variants)
+    body = browser.get("/experiments/taste/design/").content.decode()
+    assert 'value="page_size" checked' in body
+    opened = browser.get("/experiments/taste/design/variants/").content.decode()
+    assert '<details class="rp-form-fold" open><summary>How many products' in opened

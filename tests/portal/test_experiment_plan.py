@@ -130,8 +130,8 @@ def test_services_remedies_are_told_in_chinese() -> None:
         assert remedy_words(remedy).startswith("它展示的内容与“口味”相同。")
         assert remedy_words("Give a whole number from 1 to 100.") == "请填写 1 到 100 的整数。"
         taken = (
-            "Other holds 0 to 6000 of this layer. Free in Main: 6000 to 10000. Take a free slice or another "
+            "Other holds 0% to 60% of this layer. Free in Main: 60% to 100%. Take a free slice or another "
             "layer, or end that experiment."
         )
-        assert "6000 to 10000" in remedy_words(taken)
+        assert "60% to 100%" in remedy_words(taken)
         assert remedy_words("Something nobody translated.") == "Something nobody translated."

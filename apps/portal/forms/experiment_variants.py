@@ -147,11 +147,12 @@ class VariantsForm:
     placements: list[Placement]
     variants: list[VariantFields]
     errors: list[str] = field(default_factory=list)
+    where: str = ""  # what is wrong with the placements
 
     @property
     def valid(self) -> bool:
         """Whether everything could be read."""
-        return not self.errors and not any(one.all_errors for one in self.variants)
+        return not self.errors and not self.where and not any(one.all_errors for one in self.variants)
 
     @property
     def sum(self) -> float:
@@ -187,6 +188,8 @@ class VariantsForm:
                 found.errors[parts[2] if len(parts) > 2 and parts[2] in ("name", "share") else "blends"] = (
                     text
                 )
+        elif name == "placements":
+            self.where = text
         elif name == "share":
             self.variants[-1].errors["share"] = text
         else:

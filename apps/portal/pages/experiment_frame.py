@@ -9,11 +9,21 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.core.errors import RecoPortalError
-from apps.experiments.models import Experiment
+from apps.experiments.models import Experiment, VariantPublication
 from apps.experiments.services import experiment_update
 from apps.portal.access import can_change, locked_reason, person
 from apps.portal.pages.shell import done, show
-from apps.portal.words.experiment_design import FEATURE, STEP_CODES, STEPS, TEMPLATES, Template
+from apps.portal.words.experiment_design import (
+    BLEND,
+    FEATURE,
+    PAGE_SIZE,
+    RULE,
+    STEP_CODES,
+    STEPS,
+    TEMPLATES,
+    VERSION,
+    Template,
+)
 
 
 def template_of(experiment: Experiment, asked: str = "") -> Template:
@@ -24,7 +34,26 @@ def template_of(experiment: Experiment, asked: str = "") -> Template:
         return next(one for one in TEMPLATES.values() if one.kind == experiment.kind)
     if experiment.variants.exists() and not experiment.placements.exists():
         return TEMPLATES[FEATURE]
-    return TEMPLATES["blend"]
+    return TEMPLATES[_differing(experiment)]
+
+
+def _differing(experiment: Experiment) -> str:
+    """The template of what the first variant changes; weights where it changes nothing else."""
+    rows = VariantPublication.objects.filter(variant__experiment=experiment, variant__is_control=False)
+    shown = rows.select_related("publication", "placement__live_publication").order_by(
+        "variant__position", "id"
+    )
+    for one in shown:
+        ours, live = one.publication, one.placement.live_publication
+        if live is None or ours.weights != live.weights:
+            return BLEND
+        if ours.rules != live.rules:
+            return RULE
+        if ours.page_size != live.page_size:
+            return PAGE_SIZE
+        if ours.versions != live.versions:
+            return VERSION
+    return BLEND
 
 
 def step_show(

@@ -23,7 +23,7 @@ from apps.portal.pages.shell import page, show
 from apps.portal.samples import with_sample
 from apps.portal.slates import slate_explained, slates_beside
 from apps.portal.waterfall import waterfall
-from apps.portal.words.experiment_design import Template
+from apps.portal.words.experiment_design import FEATURE, Template
 from apps.serving.publications import PublicationState
 
 PLACED = (ExperimentKind.INTERLEAVING, ExperimentKind.SWITCHBACK)
@@ -46,7 +46,8 @@ def variants_page(
         "placements": list(placement_list()),
         "chosen": {one.code for one in form.placements},
         "whole_shop": experiment.kind == ExperimentKind.HOLDOUT,
-        "needs_placement": experiment.kind in PLACED,
+        "needs_placement": experiment.kind in PLACED
+        or (experiment.kind == ExperimentKind.AB and template.code != FEATURE),
         "may_add": len(form.variants) < MOST and experiment.kind in GROWING,
         "shape_url": reverse("portal:experiment_shape", args=[experiment.code]),
         "variants": panels_of(experiment, form, template),
@@ -99,6 +100,10 @@ def variants_keep(request: HttpRequest, experiment: Experiment) -> HttpResponse:
     """Keep placements and variants, both or neither."""
     form = variants_posted(request.POST, _placements(request.POST))
     template = template_of(experiment, request.POST.get("template", ""))
+    if experiment.kind == ExperimentKind.AB and template.code != FEATURE and not form.placements:
+        form.where = _(
+            "Tick at least one placement. To test a feature of the storefront, choose that on the first step."
+        )
     if not form.valid:
         return variants_page(request, experiment, form, template)
     actor, pk = person(request), experiment.pk
