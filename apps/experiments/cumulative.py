@@ -137,27 +137,30 @@ class Paths:
         return self._sums(rows, added, x)
 
     def winsorised(self, rows: Rows, before: Floats | None, percentile: float) -> MetricPath:
-        """The mean over all units, each day's totals cut at that percentile of the pooled positive ones."""
+        """The mean over all units, totals cut at that percentile of the last day's pooled positive ones.
+
+        One cut for all days: with one of each day's own, a day would also add or take what the cut's own move
+        makes of all that was before.
+        """
         frame, rows = self.frame, self._added(rows)
         entered = self._entered(None if before is None else self._cut(before, percentile))
         x = None if before is None else self._cut(before, percentile)
         units, of_row = np.unique(rows.unit, return_inverse=True)
+        cap = winsorise_cap(np.bincount(of_row, weights=rows.value, minlength=len(units)), percentile)
         total = np.zeros(len(units))
         where = frame.variant[units].astype(np.int64) * frame.cells + frame.cell[units]
         shape = (len(frame.variants), frame.days, frame.cells)
         sums = {name: np.zeros(shape) for name in ("y", "yy", "xy")}
-        cap, capped = None, 0
         for day, at in enumerate(_by_day(rows.day, frame.days)):
             total[of_row[at]] += rows.value[at]
-            cap = winsorise_cap(total, percentile)
             value = total if cap is None else np.minimum(total, cap)
-            capped = 0 if cap is None else int((total > cap).sum())
             parts = {"y": value, "yy": value * value}
             if x is not None:
                 parts["xy"] = value * x[units]
             for name, part in parts.items():
                 found = np.bincount(where, weights=part, minlength=shape[0] * shape[2])
                 sums[name][:, day] = found.reshape(shape[0], shape[2])
+        capped = 0 if cap is None else int((total > cap).sum())
         return self._path({"n": entered.n, "x": entered.x, "xx": entered.xx, **sums}, cap=cap, capped=capped)
 
     def quantile(self, rows: Rows, q: float) -> MetricPath:

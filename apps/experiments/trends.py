@@ -1,8 +1,9 @@
 """Effects through time: the path of the intervals, each day by itself, and whether the effect wears off.
 
-Moments are cumulative through a day. What a day added is the difference of two days' sums; its spread is
-taken from the difference of the sums of squares, which for values that only grow is an upper bound (equal for
-a conversion), so that the test for a trend is on the careful side. Pure: imports no Django.
+Moments are cumulative through a day, as measured (without CUPED), winsorised at one cap for all days. What a
+day added is the difference of two days' sums; its spread is taken from the difference of the sums of squares,
+which for values that only grow is an upper bound (equal for a conversion), so that the test for a trend is on
+the careful side. Pure: imports no Django.
 """
 
 from __future__ import annotations
@@ -82,7 +83,12 @@ def trend_notes(metric: UnitMetricSpec, effects: Sequence[DayEffect], alpha: flo
     z = float(special.ndtri(1 - alpha / 2))
     for variant in dict.fromkeys(effect.variant for effect in effects):
         points = [
-            (one.day, math.log1p(one.daily), (one.daily_high - one.daily_low) / (2 * z) / (1 + one.daily))
+            # the longer half: an interval may end at -100 %
+            (
+                one.day,
+                math.log1p(one.daily),
+                max(one.daily_high - one.daily, one.daily - one.daily_low) / z / (1 + one.daily),
+            )
             for one in effects
             if one.variant == variant
             and one.daily is not None
@@ -115,20 +121,26 @@ def trend_notes(metric: UnitMetricSpec, effects: Sequence[DayEffect], alpha: flo
 def _daily(
     spec: Spec, before: Mapping[str, Arm], now: Mapping[str, Arm], variant: str
 ) -> tuple[float, float, float] | None:
-    """The change on the day by itself, with its fixed interval; None where nothing was added."""
+    """The change on the day by itself, with its fixed interval; None where nothing was added, and where one
+    arm's day is below 0 (more returned than bought, say) and the other's above: that is no share of anything.
+    No share falls by more than all of it, so the interval ends at -1.
+    """
     control = _added(before.get(spec.control), now[spec.control])
     treatment = _added(before.get(variant), now[variant])
     if control is None or treatment is None or not control.rate:
         return None
     lift = treatment.rate / control.rate
+    if lift < 0:
+        return None
     # divided twice: the square of a very small or large rate is no number
     whole = treatment.variance + lift * lift * control.variance
     variance = whole / control.rate / control.rate
     if not (math.isfinite(variance) and variance > 0 and math.isfinite(lift)):
         return None
-    change = (lift - 1) * math.copysign(1.0, control.rate)
     half = float(special.ndtri(1 - spec.alpha / 2)) * math.sqrt(variance)
-    return change, change - half, change + half
+    low, high = max(lift - half, 0.0) - 1, lift + half - 1
+    # below 0 less of it is more
+    return (lift - 1, low, high) if control.rate > 0 else (1 - lift, -high, -low)
 
 
 def _added(before: Arm | None, now: Arm) -> _Added | None:

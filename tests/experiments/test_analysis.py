@@ -339,6 +339,26 @@ def test_an_effect_that_wears_off_is_seen() -> None:
     assert found == {"fading": ["novelty_fading"], "growing": ["novelty_growing"], "steady": []}
 
 
+def test_no_day_changes_by_less_than_all_of_it() -> None:
+    """Next to nothing of b on the second day, more back than bought on the third, and none on the last."""
+    spec = replace(SPEC, metrics=(UnitMetricSpec("revenue", "revenue", "primary", signed=True, sparse=True),))
+
+    def through(a: float, b: float) -> Table:
+        return {"revenue": {"a": Moments(500, a / 500, 30.0), "b": Moments(500, b / 500, 30.0 + b / 100)}}
+
+    sums = [(900, 800), (1800, 801), (2700, 700), (3600, 900), (4500, 900)]
+    days = {float(day): through(*both) for day, both in enumerate(sums, start=1)}
+    found = analyse(spec, days[5.0], {"a": 500, "b": 500}, days=days, elapsed_days=5).days["revenue"]
+
+    assert found[1].daily == pytest.approx(1 / 900 - 1)
+    assert found[1].daily_low == -1
+    assert found[1].daily_high is not None
+    assert found[1].daily_high > found[1].daily
+    assert found[2].daily is None
+    assert all(one.daily is None or one.daily >= -1 for one in found)
+    assert all(one.daily_low is None or one.daily_low >= -1 for one in found)
+
+
 def test_nothing_at_all_is_no_data_and_never_nan() -> None:
     none = Moments(n=0, mean_y=0.0, var_y=0.0)
     one = Moments(n=1, mean_y=3.0, var_y=0.0)

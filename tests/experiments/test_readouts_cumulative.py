@@ -110,16 +110,34 @@ def test_winsorised_values_are_cut_at_one_cap_for_all_arms(frame: Frame, percent
     found, x, inside = rows(frame, 6, negative=True), covariate(), frame.variant >= 0
     cut = winsorised(x, winsorise_cap(x[inside], percentile))
 
+    total = totals(found, DAYS - 1)[inside]
+
     def arm(day: int, at: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Moments:
-        total = totals(found, day)
-        return Moments.of(winsorised(total, winsorise_cap(total[inside], percentile))[at], x=cut[at])
+        return Moments.of(winsorised(totals(found, day), winsorise_cap(total, percentile))[at], x=cut[at])
 
     path = Paths(frame).winsorised(found, x, percentile)
     check(frame, path, arm)
-    total = totals(found, DAYS - 1)[inside]
     assert path.cap == winsorise_cap(total, percentile)
     assert path.cap is not None
     assert path.capped == (total > path.cap).sum()
+
+
+def test_a_day_takes_nothing_from_the_days_before(frame: Frame) -> None:
+    """One huge order, then small ones: a cut of each day's own would fall, and the sums with it."""
+    unit = np.flatnonzero(frame.variant == 1)[:40]
+    unit = unit[np.argsort(frame.entry[unit], kind="stable")]
+    found = Rows(
+        unit, np.maximum(frame.entry[unit], np.arange(40) // 8), np.where(unit == unit[0], 5000.0, 9.0)
+    )
+    sums = [arm.n * arm.mean_y for arm in arms_of(Paths(frame).winsorised(found, None, 0.9), "b")]
+    assert (np.diff(sums) >= 0).all()
+    assert sums[-1] > 0
+
+
+def arms_of(path: MetricPath, variant: str) -> list[Moments]:
+    """A variant's moments through each day."""
+    arms = [day[variant] for day in path.days]
+    return [arm for arm in arms if isinstance(arm, Moments)]
 
 
 def test_quantiles_are_of_units_that_have_something(frame: Frame) -> None:
