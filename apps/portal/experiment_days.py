@@ -102,7 +102,7 @@ class SegmentsShown:
 def segments_shown(analysis: Analysis, code: str, faces: Faces, view: str) -> SegmentsShown:
     """A metric by segment: chart, table and how many chances there were to find something."""
     groups, lines = [], []
-    for segment, metrics in analysis.segments.items():
+    for segment, metrics in sorted(analysis.segments.items(), key=_segment_order):
         mine = [metric for metric in metrics if metric.code == code]
         words = segment_words(segment)
         groups += [Group(segment, words, group.rows) for group in groups_of(mine, faces, view)]
@@ -117,6 +117,15 @@ def segments_shown(analysis: Analysis, code: str, faces: Faces, view: str) -> Se
     return SegmentsShown(
         chart, groups, multiplicity_words(analysis, code), interaction_words(analysis, code, faces)
     )
+
+
+def _segment_order(one: tuple[str, Sequence[MetricResult]]) -> tuple[str, bool, int, str]:
+    """Dimension by dimension, the largest segment first, those without a name last. JSON keeps no order."""
+    dimension, _colon, value = one[0].partition(":")
+    units = max(
+        (each.n_control + each.n_treatment for metric in one[1] for each in metric.comparisons), default=0
+    )
+    return dimension, value in ("", "unknown", "other"), -units, value
 
 
 def _renamed(line: EffectLine, segment: str) -> EffectLine:

@@ -81,7 +81,8 @@ def srm_shown(analysis: Analysis, faces: Faces) -> SrmShown:
         for variant, share in sorted(srm.expected.items(), key=lambda one: one[0] != analysis.control)
     ]
     told = alarm_words(srm.alarm) if srm.p is not None else _unknown()
-    return SrmShown(told, _srm_sentence(analysis), rows, [_segment(one, faces) for one in srm.segments])
+    segments = [_segment(one, faces, analysis.control) for one in srm.segments]
+    return SrmShown(told, _srm_sentence(analysis), rows, segments)
 
 
 def _unknown() -> Told:
@@ -104,9 +105,10 @@ def _srm_sentence(analysis: Analysis) -> str:
     return f"{words} {watched % {'p': p_value(srm.sequential_p)}}"
 
 
-def _segment(one: SegmentSrm, faces: Faces) -> SegmentRow:
+def _segment(one: SegmentSrm, faces: Faces, control: str) -> SegmentRow:
     counts = _(", ").join(
-        f"{faces.names.variant(variant)} {formats.number(count)}" for variant, count in one.observed.items()
+        f"{faces.names.variant(variant)} {formats.number(count)}"
+        for variant, count in sorted(one.observed.items(), key=lambda pair: pair[0] != control)
     )
     told = alarm_words(one.alarm)
     return SegmentRow(segment_words(one.segment), counts, p_value(one.p), p_value(one.p_adjusted), told)
@@ -169,7 +171,8 @@ def _excluded(analysis: Analysis) -> Check:
         return Check(title, Told("none", _("Nobody"), "good", "check_circle"), _("Every shopper counts."))
     total = sum(counts.values())
     said = _(", ").join(
-        f"{excluded_words(reason)} {formats.number(count)}" for reason, count in counts.items()
+        _("%(reason)s: %(count)s") % {"reason": excluded_words(reason), "count": formats.number(count)}
+        for reason, count in counts.items()
     )
     units = sum(analysis.units.values()) + total
     told = Told("some", formats.percent(total / units, 2) if units else formats.NO_DATA, "", "filter_alt")

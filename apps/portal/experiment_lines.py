@@ -66,7 +66,7 @@ def _line(one: Experiment) -> ExperimentLine:
         experiment=one,
         state=status_words(one.status),
         kind=kind_words(one.kind),
-        where=_(", ").join(spoken(place.name) for place in one.placements.all()) or _where_else(one),
+        where=_(", ").join(spoken(place.name) for place in one.placements.all()) or where_else(one),
         verdict=_verdict(one, analysis, names),
         light=alarm_words(srm["alarm"]) if srm and one.status != ExperimentStatus.DRAFT else None,
         units=readout.units if readout else None,
@@ -75,23 +75,31 @@ def _line(one: Experiment) -> ExperimentLine:
     )
 
 
-def _where_else(one: Experiment) -> str:
+def where_else(one: Experiment) -> str:
+    """Where an experiment without placements happens."""
     return _("Whole shop") if one.kind in ("holdout",) else _("The storefront itself")
 
 
 def _verdict(one: Experiment, analysis: Mapping[str, Any], names: Mapping[str, str]) -> Told | None:
     if one.decision:
-        tone, icon = DECISIONS[one.decision]
-        said = {
-            "ship": _("Shipped: %(variant)s") % {"variant": names.get(one.winner, one.winner)},
-            "roll_back": _("Rolled back"),
-            "keep_control": _("Kept as it was"),
-        }[one.decision]
-        return Told(one.decision, said, tone, icon)
+        return decided(one, names)
     verdict = analysis.get("verdict")
     if not verdict or one.status == ExperimentStatus.DRAFT:
         return None
     return verdict_words(verdict["action"], names.get(verdict["variant"], verdict["variant"]))
+
+
+def decided(one: Experiment, names: Mapping[str, str]) -> Told | None:
+    """What was decided, as a badge; None while nothing is. names: variants' by code."""
+    if not one.decision:
+        return None
+    tone, icon = DECISIONS[one.decision]
+    said = {
+        "ship": _("Shipped: %(variant)s") % {"variant": names.get(one.winner, one.winner)},
+        "roll_back": _("Rolled back"),
+        "keep_control": _("Kept as it was"),
+    }[one.decision]
+    return Told(one.decision, said, tone, icon)
 
 
 def days_words(one: Experiment) -> str:

@@ -12,6 +12,7 @@ from apps.experiments.models import Experiment, ExperimentKind, ExperimentStatus
 from apps.experiments.results import Analysis, analysis_read
 from apps.metrics.units import unit_metrics
 from apps.portal import formats
+from apps.portal.experiment_lines import decided, where_else
 from apps.portal.experiment_results import Faces
 from apps.portal.measures import KINDS
 from apps.portal.templatetags.spoken import spoken
@@ -41,6 +42,7 @@ class Standing:
     split: str
     run: str
     traffic: str
+    decided: Told | None
     light: Told | None
     computed_at: datetime | None
     through: datetime | None
@@ -112,10 +114,11 @@ def standing_of(experiment: Experiment, analysis: Analysis | None) -> Standing:
     return Standing(
         state=status_words(experiment.status),
         kind=kind_words(experiment.kind),
-        where=_(", ").join(spoken(place.name) for place in places) or _("No placement"),
+        where=_(", ").join(spoken(place.name) for place in places) or where_else(experiment),
         split=_(" · ").join(f"{one.name} {percent_short(one.share)}" for one in variants),
         run=run_words(experiment),
         traffic=traffic_words(experiment),
+        decided=decided(experiment, {one.code: one.name for one in variants}),
         light=_light(experiment, analysis),
         computed_at=computed,
         through=readout.through if readout else None,

@@ -207,10 +207,13 @@ def test_post_mortem_comes_at_the_end_and_keeps_what_was_learned(
     running: Experiment, maya: User, ana: User, client_of: ClientOf
 ) -> None:
     client = client_of(maya)
-    assert client.get("/experiments/taste/post-mortem/").status_code == 404
+    early = client.get("/experiments/taste/post-mortem/", follow=True)
+    assert early.redirect_chain == [("/experiments/taste/", 302)]
+    assert "The post-mortem comes when the experiment is over." in early.content.decode()
     client.post("/experiments/taste/act/keep/now/", {"note": "Too small"})
     page = text_of(client, "/experiments/taste/post-mortem/")
     assert "What was live stays." in page
+    assert "Kept as it was" in text_of(client, "/experiments/taste/")
     assert "More taste, more orders." in page
     assert "weight from" in page
     assert "Too small" in page

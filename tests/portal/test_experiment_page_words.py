@@ -21,6 +21,7 @@ from apps.portal.experiment_health import checks_of, exposures_chart, srm_shown
 from apps.portal.experiment_results import Faces, effects_drawn, groups_of, verdict_shown, view_of
 from apps.portal.words.experiments import (
     Names,
+    excluded_words,
     kind_words,
     note_words,
     p_value,
@@ -168,7 +169,7 @@ def test_health_tells_the_split_and_what_was_left_out() -> None:
     multiple, bias, left_out = checks_of(analysis_sample(), FACES)
     assert "0.21% saw more than one variant" in multiple.sentence
     assert "were alike (comparisons: 1)" in bias.sentence
-    assert left_out.sentence == "Bots 12, Outliers 3."
+    assert left_out.sentence == "Bots: 12, Outliers: 3."
 
 
 @pytest.mark.parametrize("name", [name for name in TABLES if name != "log"])
@@ -198,3 +199,27 @@ def test_tables_hold_figures_for_programs() -> None:
     assert log.csv().decode("utf-8-sig").splitlines()[2].split(",")[1] == "'=cmd"
     empty = pq.read_table(io.BytesIO(log_table([]).parquet()))
     assert (empty.num_rows, str(empty.schema.field("at").type)) == (0, "timestamp[us, tz=UTC]")
+
+
+def test_segments_stand_dimension_by_dimension_whatever_order_they_were_stored_in() -> None:
+    names = ("region:other", "language:en", "region:North", "language:unknown", "language:zh-hans")
+    sample = analysis_sample()
+    shown = segments_shown(
+        replace(sample, segments=dict.fromkeys(names, sample.metrics)), "conversion", FACES, "sequential"
+    )
+    assert [group.role for group in shown.groups] == [
+        "language:en",
+        "language:zh-hans",
+        "language:unknown",
+        "region:North",
+        "region:other",
+    ]
+
+
+def test_segments_and_what_was_left_out_are_named() -> None:
+    assert segment_words("language:zh-hans") == "Language: Chinese (Simplified)"
+    assert segment_words("language:klingon") == "Language: klingon"
+    assert segment_words("region:") == "Region: unknown"
+    assert (excluded_words("outlier"), excluded_words("bot")) == ("Outliers", "Bots")
+    with override("zh-hans"):
+        assert segment_words("language:en") == "语言：英语"

@@ -64,7 +64,7 @@ def reach_chart(*, reach: Sequence[Reach], wanted: float, planned: int, metric: 
             "x": 1,
             "xanchor": "right",
             "y": percent,
-            "yanchor": "bottom",
+            "yanchor": "top",  # below the line: the curve comes down to it from above
             "showarrow": False,
             "text": _("worth having: %(change)s") % {"change": formats.percent(wanted, 1)},
         }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -246,7 +247,9 @@ def experiment_post_mortem(request: HttpRequest, code: str) -> HttpResponse:
     """What was tried, what came out, what was decided and learned."""
     found, analysis, faces = _analysed(code)
     if found.status != ExperimentStatus.ENDED:
-        raise NotFound(_("The post-mortem comes when the experiment is over."))
+        # A link may be older than a decision that was taken back.
+        messages.info(request, _("The post-mortem comes when the experiment is over."))
+        return redirect("portal:experiment", code)
     facts: dict[str, Any] = {
         "lines": log_lines(found, faces),
         "learnings": learnings_get(experiment=found),

@@ -1,9 +1,11 @@
 """Experiments in words: verdicts, states, remarks of the analysis. What the log says: `experiment_log`."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from babel import Locale, UnknownLocaleError
 from django.utils.translation import gettext as _
 
 from apps.experiments.notes import CHANGE_NAMES, NOTE_TEXTS, P_NAMES, PERCENT_NAMES, Note
@@ -257,14 +259,25 @@ def segment_words(segment: str) -> str:
     }
     return _("%(dimension)s: %(value)s") % {
         "dimension": dimension_words(dimension),
-        "value": known.get(value, value),
+        "value": known.get(value) or _segment_value(dimension, value),
     }
+
+
+def _segment_value(dimension: str, value: str) -> str:
+    """A language by its name; anything else as the shop calls it."""
+    if dimension != "language":
+        return value
+    with suppress(UnknownLocaleError, ValueError):
+        return str(Locale.parse(value, sep="-").get_display_name(formats.locale()) or value)
+    return value
 
 
 def excluded_words(reason: str) -> str:
     """Why units were left out."""
     return {
+        "bot": _("Bots"),
         "bots": _("Bots"),
+        "outlier": _("Outliers"),
         "outliers": _("Outliers"),
         "multiple_exposure": _("Saw more than one variant"),
         "multiple_exposed": _("Saw more than one variant"),
