@@ -13,14 +13,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from apps.core import clock
 from apps.events.services import event_record_many, exposure_record_many
+from apps.experiments.assignment import layer_bucket
 from apps.experiments.models import BUCKETS, Experiment, ExperimentStatus
 from apps.experiments.services import experiment_create, experiment_launch, variants_set
 from apps.experiments.watching import experiment_watch
 from apps.metrics.rollups import rollups_build
 from apps.portal.demo.behaviour import Play, play, ready_odds
+from apps.portal.demo.catalogue import Ints
 from apps.portal.demo.traffic import ATTENTION, PLACES
 from apps.portal.demo.truth import Stage, stage_load
 from apps.serving.memory import memory_forget
@@ -29,7 +32,8 @@ from apps.serving.slate import Slate, SlateRequest
 
 Say = Callable[[str], None]
 SOURCE = "demo"
-SESSIONS_A_DAY = 800
+# Of shoppers who take part; what the others do would show nothing here.
+SESSIONS_A_DAY = 450
 # What a visit late in the day leads to belongs to the same day, and to the past.
 DAY_PART = 0.98
 PREMIUM = {"id": "premium", "kind": "filter", "condition": {"field": "price", "op": "gte", "value": 120}}
@@ -116,8 +120,10 @@ def experiments_seed(*, say: Say, sessions_a_day: int = SESSIONS_A_DAY, seed: in
         begun = now - timedelta(days=plan.started)
         with clock.pinned(begun):
             experiment = experiment_launch(actor=None, experiment_id=_design(plan).pk)
+        odds = _visiting(stage, experiment)
         for day in range(plan.days):
-            _day_play(stage, begun + timedelta(days=day), sessions_a_day, rng)
+            users = rng.choice(len(odds), sessions_a_day, p=odds)
+            _day_play(stage, users, begun + timedelta(days=day), rng)
             with clock.pinned(begun + timedelta(days=day + 1)):
                 experiment_watch(experiment_id=experiment.pk)
             experiment.refresh_from_db()
@@ -155,10 +161,20 @@ def _design(plan: Plan) -> Experiment:
     return experiment
 
 
-def _day_play(stage: Stage, begun: datetime, sessions: int, rng: np.random.Generator) -> None:
+def _visiting(stage: Stage, experiment: Experiment) -> NDArray[np.float64]:
+    """The chance of each shopper to be the next visitor, of those in the experiment's slice [m]."""
+    salt = experiment.layer.salt
+    buckets = np.array([layer_bucket(salt, shopper) for shopper in stage.shoppers])
+    inside = (buckets >= experiment.layer_from) & (buckets < experiment.layer_to)
+    odds = np.where(inside, stage.activity, 0.0).astype(np.float64)
+    chances: NDArray[np.float64] = odds / odds.sum()
+    return chances
+
+
+def _day_play(stage: Stage, users: Ints, begun: datetime, rng: np.random.Generator) -> None:
     """One day's visits to the home page: slates as of their moments, and what shoppers did with them."""
     memory_forget()  # it knows another day
-    users = rng.choice(len(stage.shoppers), sessions, p=stage.activity / stage.activity.sum())
+    sessions = len(users)
     moments = [begun + timedelta(days=float(part)) for part in np.sort(rng.random(sessions) * DAY_PART)]
     visits = [f"past-{uuid.uuid4().hex}" for _ in moments]
     slates = []
