@@ -1,8 +1,8 @@
 """Events and exposures as NumPy arrays, read in one pass by two connections of one snapshot.
 
 Postgres puts the rows of a stretch of time together itself (array_agg and string_agg of fixed-width bytes,
-sent in binary) and NumPy reads them as they are. Row by row, binary COPY takes three times the processor time
-of this in all; sorting and adding up units in Postgres takes five times.
+sent in binary) and NumPy reads them as they are; row by row, binary COPY takes about three times the
+processor time (three columns of 5 million events: 1.8 s; COPY of 1.6 million rows: 1.4 s).
 
 Everybody's moments are microseconds since 2000-01-01 UTC, as Postgres sends them.
 """
