@@ -133,5 +133,5 @@ def test_services_remedies_are_told_in_chinese() -> None:
             "Other holds 0% to 60% of this layer. Free in Main: 60% to 100%. Take a free slice or another "
             "layer, or end that experiment."
         )
-        assert "60% to 100%" in remedy_words(taken)
+        assert "Main的空闲：60% 到 100%" in remedy_words(taken)
         assert remedy_words("Something nobody translated.") == "Something nobody translated."

@@ -26,11 +26,19 @@ PATTERNS = (
 )
 
 
+_RANGE = re.compile(r"(?P<from>[\d.]+%) to (?P<to>[\d.]+%)")
+
+
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"%\((\w+)\)s", pattern)
     named = (f"(?P<{one}_>.+)" if place % 2 else re.escape(one) for place, one in enumerate(parts))
     return re.compile("".join(named))
+
+
+def _spoken(value: str) -> str:
+    """A value with its ranges, "0% to 50%", in the reader's language."""
+    return _RANGE.sub(lambda one: gettext("%(from)s to %(to)s") % one.groupdict(), value)
 
 
 def remedy_words(remedy: str) -> str:
@@ -40,5 +48,5 @@ def remedy_words(remedy: str) -> str:
     for pattern in PATTERNS:
         found = _compiled(pattern).fullmatch(remedy)
         if found:
-            return gettext(pattern) % {name.rstrip("_"): value for name, value in found.groupdict().items()}
+            return gettext(pattern) % {name.rstrip("_"): _spoken(one) for name, one in found.groupdict().items()}
     return gettext(remedy)
