@@ -31,7 +31,7 @@ def browser(client_of: ClientOf, maya: User, shop: SmallShop) -> Client:
 def test_built_in_ones_are_told_in_words(browser: Client) -> None:
     body = browser.get("/experiments/metrics/").content.decode()
     assert "Of the shoppers who took part, the share with at least one: purchases." in body
-    assert "quantity of returns divided by quantity of purchases, all shoppers together." in body
+    assert "Quantity of returns divided by quantity of purchases, all shoppers together." in body
     assert "Values above the 99% point of all positive ones count as that value." in body
     assert "nothing feeds it" in body
 
@@ -113,3 +113,10 @@ def test_an_analyst_defines_nothing(client_of: ClientOf, ana: User, shop: SmallS
     assert "New metric" not in browser.get("/experiments/metrics/").content.decode()
     assert browser.post("/experiments/metrics/new/save/", FORM).status_code == 403
     assert browser.post("/experiments/metrics/new/count/", FORM).status_code == 200
+
+
+def test_metrics_are_told_in_whole_sentences(browser: Client) -> None:
+    body = browser.get("/experiments/metrics/").content.decode()
+    assert "For each shopper who took part: orders." in body
+    assert "Slates clicked divided by slates seen, all shoppers together." in body
+    assert "Amount of purchases, net of returns divided by orders, all shoppers together." in body

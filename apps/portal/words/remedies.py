@@ -48,5 +48,6 @@ def remedy_words(remedy: str) -> str:
     for pattern in PATTERNS:
         found = _compiled(pattern).fullmatch(remedy)
         if found:
-            return gettext(pattern) % {name.rstrip("_"): _spoken(one) for name, one in found.groupdict().items()}
+            values = {name.rstrip("_"): _spoken(one) for name, one in found.groupdict().items()}
+            return gettext(pattern) % values
     return gettext(remedy)

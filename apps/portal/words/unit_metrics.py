@@ -1,6 +1,7 @@
 """An experiment's metrics in words: what is counted for each shopper and how shoppers are put together."""
 
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -59,7 +60,7 @@ ADVICE: dict[str, str | Promise] = {
 def measure_words(measure: Measure) -> str:
     """What is counted, as a noun: "purchases of Home > Mugs", "orders"."""
     if measure.of != "event":
-        return str(WORD_TITLES[measure.of])
+        return _lower_first(str(WORD_TITLES[measure.of]))
     kind = EventKind.objects.filter(code=measure.kind).first() if measure.kind else None
     if measure.kind:
         what = _("events “%(kind)s”") % {"kind": kind.name if kind else measure.kind}
@@ -82,6 +83,11 @@ def measure_words(measure: Measure) -> str:
     return what
 
 
+def _lower_first(text: str) -> str:
+    """A title as it stands within a sentence."""
+    return text[:1].lower() + text[1:]
+
+
 def metric_words(metric: UnitMetric) -> str:
     """What the metric is, in a sentence."""
     what = measure_words(metric.numerator)
@@ -90,6 +96,7 @@ def metric_words(metric: UnitMetric) -> str:
             said = _("Of the shoppers who took part, the share with at least one: %(what)s.") % {"what": what}
         case "ratio":
             below = measure_words(metric.denominator) if metric.denominator else ""
+            what = capfirst(what)
             said = _("%(what)s divided by %(below)s, all shoppers together.") % {"what": what, "below": below}
         case "quantile":
             said = _("The %(point)s point of shoppers who have any: %(what)s.") % {
