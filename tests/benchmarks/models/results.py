@@ -179,7 +179,8 @@ def part_text(title: str, answer: Mapping[str, Any]) -> str:
         parts.append(f"Did not run: {answer['error']}.")
     parts += [str(note) for note in answer.get("notes", ())]
     told = {"rows", "goals", "notes", "error"}
-    rest = flat({name: value for name, value in answer.items() if name not in told})
+    # what a part says besides its rows is for programs
+    rest = [] if answer.get("rows") else flat({n: value for n, value in answer.items() if n not in told})
     for rows in (answer.get("rows", ()), answer.get("goals", ()), rest):
         if rows:
             header = list(dict.fromkeys(name for row in rows for name in row))
