@@ -270,7 +270,7 @@ def test_bots_are_known_and_their_events_left_out(shop: Shop, two: dict[str, int
     assert values(metric, two) == {"ann": 0, "bob": 1}
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_two_readers_see_what_one_does() -> None:
     ShopSettings.objects.update_or_create(pk=1, defaults={"time_zone": "UTC", "attribution_hours": 24})
     partitions_make(months=[(2026, month) for month in (2, 3, 4)])
