@@ -120,7 +120,10 @@ def test_the_better_ships_the_equal_stays_and_the_harmful_is_rolled_back(
     home.refresh_from_db()
     assert home.live_publication_id == good.pk
 
-    # and everybody gets what is live again
+    # and nobody gets the harmful page any more
+    assert Exposure.objects.filter(experiment_id=harmful.pk, variant="b").exists()
+    bad = harmful.variants.get(code="b").publications.get().publication
     time.sleep(2)
-    asked = {crowd.client.slate("home", shopper=name, n=4).publication for name in crowd.stage.shoppers[:40]}
+    asked = {crowd.client.slate("home", shopper=name, n=4).publication for name in crowd.stage.shoppers[:60]}
     assert good.number in asked
+    assert bad.number not in asked
