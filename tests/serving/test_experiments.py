@@ -143,6 +143,9 @@ def test_who_wants_nothing_personal_is_in_no_experiment(home: Placement) -> None
     for slate in (ask(name, personalised=False), ask("", session="")):
         assert (skus(slate), slate.experiment) == (CONTROL, "")
     assert ask(name).variant == "b"
+    visit = next(visit for visit in map(str, range(100)) if ask("", session=visit).variant == "b")
+    slate = ask("", session=visit, personalised=False)
+    assert (skus(slate), slate.experiment) == (CONTROL, "")
     shoppers_make(name)
     Shopper.objects.update(opted_out=True)
     slate = ask(name, session="v1")
